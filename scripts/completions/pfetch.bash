@@ -1,0 +1,71 @@
+# pfetch.bash - completion of pfetch's command line in bash.
+# SPDX-License-Identifier: MIT
+
+_pfetch()
+{
+    local cur prev option
+    COMPREPLY=()
+    cur=${COMP_WORDS[COMP_CWORD]}
+    prev=
+    [ "$COMP_CWORD" -gt 0 ] && prev=${COMP_WORDS[COMP_CWORD - 1]}
+    option=$prev
+
+    # bash cuts --name=va into three words.
+    if [ "$prev" = = ] && [ "$COMP_CWORD" -gt 1 ]; then
+        option=${COMP_WORDS[COMP_CWORD - 2]}
+    elif [ "$cur" = = ]; then
+        option=$prev
+        cur=
+    fi
+
+    case $option in
+    -i | --input-file | --user-file | --cacert | --results)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        compopt -o filenames 2>/dev/null
+        return ;;
+    -o | --output-dir | --capath)
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+        compopt -o filenames 2>/dev/null
+        return ;;
+    --handler)
+        mapfile -t COMPREPLY < <(compgen -W 'dir null' -- "$cur")
+        return ;;
+    --name)
+        mapfile -t COMPREPLY < <(compgen -W 'basename path hash number' \
+            -- "$cur")
+        return ;;
+    --exist)
+        mapfile -t COMPREPLY < <(compgen -W 'auto skip overwrite error' \
+            -- "$cur")
+        return ;;
+    --http-version)
+        mapfile -t COMPREPLY < <(compgen -W '1.1 2' -- "$cur")
+        return ;;
+    -h | --help)
+        mapfile -t COMPREPLY < <(compgen -W 'all' -- "$cur")
+        return ;;
+    -t | --threads | --max-idle | --grace | --retries | --retry-http | \
+    --retry-delay | --retry-max-delay | --max-retry-after | \
+    --connect-timeout | --stall-timeout | --max-size | --max-redirs | \
+    -H | --header | -A | --user-agent | -u | --user | -x | --proxy | \
+    --noproxy)
+        return ;;
+    esac
+
+    mapfile -t COMPREPLY < <(compgen -W '
+        -i --input-file -0 --null --no-null --dry-run --no-dry-run
+        -o --output-dir --handler --name --exist
+        --remote-time --no-remote-time
+        -t --threads --max-idle --grace
+        --retries --retry-http --retry-delay --retry-max-delay
+        --max-retry-after
+        --connect-timeout --stall-timeout --max-size --max-redirs
+        --allow-downgrade --no-allow-downgrade
+        -H --header -A --user-agent -u --user --user-file
+        -x --proxy --noproxy --http-version
+        --cacert --capath -k --insecure --no-insecure
+        --results -q --quiet -v --verbose -h --help -V --version
+        ' -- "$cur")
+}
+
+complete -F _pfetch pfetch

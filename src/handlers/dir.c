@@ -1,0 +1,351 @@
+/* dir.c - the handler that writes one file a URL into a directory.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * plan (adding thread) decides the name and whether the file is there
+ * (naming.c).  begin creates the temporary file (part.c), take writes to it,
+ * end marks it as complete (filestate.c) and gives it its name without
+ * replacing anything, or removes it; all three on the writer thread.  Nothing
+ * is left open or lying about between an end and the next begin, so there is
+ * nothing to do when the run is over.
+ *
+ * Whenever begin, take or end fails the temporary file is removed at once, so
+ * that its space is free again.
+ *
+ * A small body costs: openat, fcntl, fstat and fstatat (create, lock, check),
+ * write, fsetxattr, futimens, fcntl and close (errors that close tells),
+ * renameat2, close; and one fstatat in plan.  All are relative to an open
+ * directory.
+ */
+#include "config.h"
+
+#include "pfetch_handlers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "filestate.h"
+#include "naming.h"
+#include "part.h"
+#include "place.h"
+
+struct dir {
+    int root; /* the directory; -1: missing, dry run.  Read-only */
+    bool remote_time;           /* read-only */
+    struct pf_filestate state;  /* any thread */
+    struct pf_naming naming;    /* adding thread, but for pf_naming_look()
+                                 * and pf_naming_next() */
+    struct pf_digest digest;    /* writer thread only, as all below */
+    struct pf_walk walk;
+    enum pf_publish_way way;
+};
+
+/* The state of a job: from plan to end. */
+struct file {
+    uint8_t hash[PF_URL_HASH_BYTES]; /* of the URL */
+    struct pf_part part;
+    int64_t modified_unix; /* Last-Modified; -1: none */
+};
+
+/* --- plan --------------------------------------------------------------- */
+
+static enum pfetch_reply plan(void *self, struct pfetch_job *job,
+                              struct pfetch_failure *why)
+{
+    struct dir *dir = self;
+    uint8_t hash[PF_URL_HASH_BYTES];
+    enum pfetch_reply reply = pf_naming_plan(&dir->naming, job, hash, why);
+
+    if (reply != PFETCH_GO)
+        return reply;
+    struct file *file = malloc(sizeof *file);
+    if (file == NULL) {
+        pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "out of memory");
+        return PFETCH_BROKEN;
+    }
+    memcpy(file->hash, hash, sizeof hash);
+    pf_part_init(&file->part);
+    file->modified_unix = -1;
+    pfetch_job_set_state(job, file);
+    return PFETCH_GO;
+}
+
+/* --- begin and take ----------------------------------------------------- */
+
+/* Opens the temporary file, and the directories to it.  0 or an errno. */
+static int open_part(struct dir *dir, struct file *file, const char *path)
+{
+    int parent = pf_walk_open(&dir->walk, path, true);
+
+    if (parent < 0)
+        return errno;
+    int error = pf_part_open(&file->part, parent, pf_outname_last(path));
+    if (error != ENOENT || parent == dir->root)
+        return error;
+    /* The directory kept open was removed: make it anew, once. */
+    pf_walk_close(&dir->walk);
+    parent = pf_walk_open(&dir->walk, path, true);
+    return parent < 0 ? errno
+                      : pf_part_open(&file->part, parent,
+                                     pf_outname_last(path));
+}
+
+/* Removes the temporary file of a job, wherever it stands with it. */
+static void drop_part(struct dir *dir, struct file *file, const char *path)
+{
+    if (file->part.fd >= 0)
+        pf_part_discard(&file->part, pf_walk_open(&dir->walk, path, false),
+                        pf_outname_last(path));
+}
+
+static enum pfetch_reply fail_part(struct dir *dir, struct file *file,
+                                   const char *path, int error,
+                                   const char *doing,
+                                   struct pfetch_failure *why)
+{
+    drop_part(dir, file, path);
+    return pf_place_failure(dir->root, error, doing, path, why);
+}
+
+static enum pfetch_reply begin(void *self, struct pfetch_job *job,
+                               const struct pfetch_response *response,
+                               int64_t offset_bytes,
+                               struct pfetch_failure *why)
+{
+    struct dir *dir = self;
+    struct file *file = pfetch_job_state(job);
+    const char *path = pfetch_job_path(job);
+
+    if (file->part.fd < 0) {
+        int error = open_part(dir, file, path);
+
+        if (error == EEXIST) {
+            pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
+                               "the temporary file of %.120s cannot be used: "
+                               "something else has its name", path);
+            return PFETCH_FAIL;
+        }
+        if (error != 0)
+            return fail_part(dir, file, path, error, "create", why);
+    }
+    int error = pf_part_restart(&file->part, offset_bytes);
+    if (error != 0)
+        return fail_part(dir, file, path, error, "continue", why);
+    file->modified_unix = response->last_modified_unix;
+    return PFETCH_GO;
+}
+
+static enum pfetch_reply take(void *self, struct pfetch_job *job,
+                              const void *data, size_t size,
+                              struct pfetch_failure *why)
+{
+    struct dir *dir = self;
+    struct file *file = pfetch_job_state(job);
+    int error = pf_part_write(&file->part, data, size);
+
+    if (error == 0)
+        return PFETCH_GO;
+    return fail_part(dir, file, pfetch_job_path(job), error, "write", why);
+}
+
+/* --- end ---------------------------------------------------------------- */
+
+/* Everything that can be done before the file has its name.  0 or an errno. */
+static int complete_part(struct dir *dir, struct file *file,
+                         const struct pfetch_record *record)
+{
+    int error = pf_filestate_write(&dir->state, file->part.fd, file->hash,
+                                   record->etag, record->last_modified);
+
+    if (error != 0)
+        return error;
+    if (dir->remote_time && file->modified_unix != -1)
+        pf_part_set_time(&file->part, file->modified_unix);
+    return pf_part_flush(&file->part);
+}
+
+static enum pfetch_reply fail_exists(struct dir *dir, struct file *file,
+                                     const char *path, const char *what,
+                                     struct pfetch_failure *why)
+{
+    drop_part(dir, file, path);
+    pfetch_failure_set(why, PFETCH_CLASS_EXISTS, "%.200s %s", path, what);
+    return PFETCH_FAIL;
+}
+
+static enum pfetch_reply replace(struct dir *dir, struct file *file,
+                                 const char *path, int parent,
+                                 struct pfetch_failure *why)
+{
+    const char *name = pf_outname_last(path);
+    int error = pf_part_replace(&file->part, parent, name, name);
+
+    if (error == EISDIR || error == ENOTEMPTY || error == EEXIST)
+        return fail_exists(dir, file, path, "is a directory", why);
+    if (error != 0)
+        return fail_part(dir, file, path, error, "rename", why);
+    pf_part_close(&file->part);
+    return PFETCH_GO;
+}
+
+/* Gives the file its name.  Another process may have taken that since plan:
+ * with this URL's complete file, then all is done; or with something else,
+ * then further numbers are tried. */
+static enum pfetch_reply publish(struct dir *dir, struct pfetch_job *job,
+                                 struct file *file, const char *first_path,
+                                 int parent, struct pfetch_failure *why)
+{
+    const char *name = pf_outname_last(first_path);
+    char path[PF_PATH_SIZE];
+    uint32_t number = 0;
+
+    memcpy(path, first_path, strlen(first_path) + 1);
+    for (;;) {
+        const char *final = pf_outname_last(path);
+        int error = pf_part_publish(&file->part, parent, name, final,
+                                    &dir->way);
+
+        if (error != 0 && error != EEXIST)
+            return fail_part(dir, file, first_path, error, "rename", why);
+        if (error == EEXIST && dir->naming.exist != PFETCH_DIR_EXIST_AUTO)
+            return fail_exists(dir, file, first_path,
+                               "has been created by another process", why);
+        bool done = error == 0
+                    || pf_naming_look(&dir->naming, parent, final, file->hash)
+                           == PF_FOUND_OWN;
+        if (done && number > 0 && pfetch_job_set_path(job, path) != 0)
+            return fail_part(dir, file, first_path, ENOMEM, "name", why);
+        if (error == 0)
+            pf_part_close(&file->part);
+        else if (done)
+            drop_part(dir, file, first_path);
+        if (done)
+            return PFETCH_GO;
+        if (pf_naming_next(&dir->naming, &dir->digest, job, &number, path)
+            != 0)
+            return fail_part(dir, file, first_path, ENOMEM, "name", why);
+    }
+}
+
+/* Leaves the temporary file neither open nor there, whatever it answers. */
+static enum pfetch_reply commit(struct dir *dir, struct pfetch_job *job,
+                                struct file *file,
+                                const struct pfetch_record *record,
+                                struct pfetch_failure *why)
+{
+    char path[PF_PATH_SIZE]; /* the job's may change on the way */
+
+    memcpy(path, pfetch_job_path(job), strlen(pfetch_job_path(job)) + 1);
+    if (file->part.fd < 0) {
+        pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "%.200s was not begun",
+                           path);
+        return PFETCH_FAIL;
+    }
+    int error = complete_part(dir, file, record);
+    if (error != 0)
+        return fail_part(dir, file, path, error, "write", why);
+    int parent = pf_walk_open(&dir->walk, path, false);
+    if (parent < 0)
+        return fail_part(dir, file, path, errno, "rename", why);
+    if (dir->naming.exist == PFETCH_DIR_EXIST_OVERWRITE)
+        return replace(dir, file, path, parent, why);
+    return publish(dir, job, file, path, parent, why);
+}
+
+static enum pfetch_reply end(void *self, struct pfetch_job *job,
+                             const struct pfetch_record *record,
+                             struct pfetch_failure *why)
+{
+    struct dir *dir = self;
+    struct file *file = pfetch_job_state(job);
+    enum pfetch_reply reply = PFETCH_GO;
+
+    if (record->status == PFETCH_STATUS_OK)
+        reply = commit(dir, job, file, record, why);
+    else
+        drop_part(dir, file, pfetch_job_path(job));
+    pfetch_job_set_state(job, NULL);
+    free(file);
+    return reply;
+}
+
+/* --- create and free ---------------------------------------------------- */
+
+void pfetch_dir_options_init(struct pfetch_dir_options *options)
+{
+    *options = (struct pfetch_dir_options){
+        .size = sizeof *options,
+        .dir = ".",
+        .name = PFETCH_DIR_NAME_BASENAME,
+        .exist = PFETCH_DIR_EXIST_AUTO,
+        .remote_time = true,
+    };
+}
+
+static void free_dir(struct dir *dir)
+{
+    pf_walk_close(&dir->walk);
+    pf_digest_fini(&dir->digest);
+    pf_naming_fini(&dir->naming);
+    if (dir->root >= 0)
+        (void)close(dir->root); /* a directory: nothing was written */
+    free(dir);
+}
+
+/* Sets up what needs the directory open.  0 or PFETCH_ENOMEM; dir is fit for
+ * free_dir() after both. */
+static int init_dir(struct dir *dir, const struct pfetch_dir_options *options)
+{
+    dir->remote_time = options->remote_time;
+    dir->way = PF_PUBLISH_NOREPLACE;
+    pf_walk_init(&dir->walk, dir->root);
+    pf_filestate_init(&dir->state, dir->root, options->on_notice,
+                      options->user);
+    int digest = pf_digest_init(&dir->digest);
+    int naming = pf_naming_init(&dir->naming, options, dir->root,
+                                &dir->state);
+    return digest != 0 ? digest : naming;
+}
+
+int pfetch_dir_create(struct pfetch_handler *handler,
+                      const struct pfetch_dir_options *options,
+                      struct pfetch_failure *why)
+{
+    *handler = (struct pfetch_handler){ .self = NULL };
+    if (options->size != sizeof *options || options->dir == NULL) {
+        pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
+                           "the options were not made by "
+                           "pfetch_dir_options_init()");
+        return PFETCH_EINVAL;
+    }
+    struct dir *dir = calloc(1, sizeof *dir);
+    if (dir == NULL) {
+        pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "out of memory");
+        return PFETCH_ENOMEM;
+    }
+    dir->root = pf_place_open(options->dir, !options->dry_run, why);
+    if (dir->root < 0 && !(options->dry_run && errno == ENOENT)) {
+        free(dir);
+        return PFETCH_EINVAL;
+    }
+    if (init_dir(dir, options) != 0) {
+        free_dir(dir);
+        pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "out of memory");
+        return PFETCH_ENOMEM;
+    }
+    handler->self = dir;
+    handler->plan = plan;
+    handler->begin = begin;
+    handler->take = take;
+    handler->end = end;
+    return 0;
+}
+
+void pfetch_dir_free(struct pfetch_handler *handler)
+{
+    if (handler->self != NULL)
+        free_dir(handler->self);
+    *handler = (struct pfetch_handler){ .self = NULL };
+}

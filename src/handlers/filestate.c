@@ -1,0 +1,131 @@
+/* filestate.c - what a file knows about itself.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "config.h"
+
+#include "filestate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+static const char ATTRIBUTE[] = "user.pfetch";
+
+enum {
+    HEX_DIGITS = 2 * PF_URL_HASH_BYTES,
+    PREFIX = 2 + HEX_DIGITS, /* "1 " and the digits */
+    VALIDATOR_MAX = 160,
+    VALUE_SIZE = 512,        /* more than any version has written */
+    PROC_PATH = 512          /* "/proc/self/fd/N/" and a name */
+};
+
+/* True for the errors by which a file system says that it has no user
+ * attributes. */
+static bool is_refusal(int error)
+{
+    return error == ENOTSUP || error == EOPNOTSUPP || error == ENOSYS;
+}
+
+static void give_up(struct pf_filestate *state, const char *text)
+{
+    if (atomic_exchange(&state->usable, false) && state->on_notice != NULL)
+        state->on_notice(state->user, text);
+}
+
+static const char NO_ATTRIBUTES[] =
+    "the output directory keeps no user attributes: names are trusted, a "
+    "file that has the name of a URL counts as that URL's complete file";
+static const char NO_PROC[] =
+    "/proc is not there, so file attributes cannot be read: names are "
+    "trusted, a file that has the name of a URL counts as that URL's "
+    "complete file";
+
+static ssize_t get_attribute(int dir, const char *name, void *value,
+                             size_t size)
+{
+    char path[PROC_PATH];
+    int len = snprintf(path, sizeof path, "/proc/self/fd/%d/%s", dir, name);
+
+    if (len < 0 || (size_t)len >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    return lgetxattr(path, ATTRIBUTE, value, size);
+}
+
+void pf_filestate_init(struct pf_filestate *state, int dir,
+                       void (*on_notice)(void *user, const char *text),
+                       void *user)
+{
+    char value[VALUE_SIZE];
+
+    atomic_init(&state->usable, true);
+    state->on_notice = on_notice;
+    state->user = user;
+    if (dir < 0 || get_attribute(dir, ".", value, sizeof value) >= 0)
+        return;
+    if (is_refusal(errno))
+        give_up(state, NO_ATTRIBUTES);
+    else if (errno == ENOENT)
+        give_up(state, NO_PROC);
+}
+
+int pf_filestate_write(struct pf_filestate *state, int fd,
+                       const uint8_t hash[PF_URL_HASH_BYTES],
+                       const char *etag, const char *last_modified)
+{
+    const char *validator = etag != NULL ? etag : last_modified;
+    char value[PREFIX + 1 + VALIDATOR_MAX + 1] = "1 ";
+    size_t len = PREFIX;
+
+    if (!atomic_load(&state->usable))
+        return 0;
+    pf_digest_hex(hash, PF_URL_HASH_BYTES, value + 2);
+    /* Half a validator validates nothing: one too long is left out. */
+    if (validator != NULL && validator[0] != '\0'
+        && strlen(validator) <= VALIDATOR_MAX)
+        len += (size_t)snprintf(value + len, sizeof value - len, " %s",
+                                validator);
+    if (fsetxattr(fd, ATTRIBUTE, value, len, 0) == 0)
+        return 0;
+    /* It may be the attribute that has no space, not the disk. */
+    if ((errno == ENOSPC || errno == E2BIG || errno == ERANGE)
+        && len > PREFIX && fsetxattr(fd, ATTRIBUTE, value, PREFIX, 0) == 0)
+        return 0;
+    if (!is_refusal(errno))
+        return errno;
+    give_up(state, NO_ATTRIBUTES);
+    return 0;
+}
+
+static int digit_value(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *found = c != '\0' ? strchr(digits, c) : NULL;
+
+    return found != NULL ? (int)(found - digits) : -1;
+}
+
+bool pf_filestate_read(const struct pf_filestate *state, int dir,
+                       const char *name, uint8_t hash[PF_URL_HASH_BYTES])
+{
+    char value[VALUE_SIZE];
+
+    if (!atomic_load(&state->usable))
+        return false;
+    ssize_t len = get_attribute(dir, name, value, sizeof value);
+    if (len < PREFIX || memcmp(value, "1 ", 2) != 0
+        || (len > PREFIX && value[PREFIX] != ' '))
+        return false;
+    for (size_t i = 0; i < PF_URL_HASH_BYTES; i++) {
+        int high = digit_value(value[2 + 2 * i]);
+        int low = digit_value(value[3 + 2 * i]);
+
+        if (high < 0 || low < 0)
+            return false;
+        hash[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}

@@ -1,0 +1,565 @@
+/* naming.c - which name a line of the list gets.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A line whose URL had a line before is skipped.  The base of a name comes
+ * from the URL (outname.h).  Candidates are the base, if no line of this run
+ * has it, and then the base with the numbers 1, 2, ..., those passed over
+ * which a line of this run has.  The first candidate that suits is taken: with
+ * --exist auto that is one where nothing stands, or this URL's own file, and
+ * then there is nothing to fetch.
+ *
+ * So the same list finds its files by one look-up a line.  When the list has
+ * changed (only the failed lines, another shard), this URL's file may have
+ * another number than the list gives it now.  Therefore the first time that a
+ * candidate is not simply this URL's own file, the directory is read once, and
+ * for each file with a number in its name and our attribute the number is
+ * kept under the hash of its URL (14 bytes for each such file).  A name that
+ * is another's is not reserved: its own line may be yet to come.
+ *
+ * The numbers tried are remembered with the base: at the entry it has in the
+ * table if a line of this run has it, else in an entry of its own once that
+ * saves more than a few look-ups.
+ *
+ * With --name path a name can be needed as a file and as a directory.  The
+ * directories are in the table too, an entry for each; the line that comes
+ * later fails.
+ */
+#include "config.h"
+
+#include "naming.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    LAST_NUMBER = INT32_MAX,
+    STEPS_WORTH_AN_ENTRY = 8
+};
+
+/* The number of a directory's key in the table. */
+enum pf_dir_value {
+    DIR_NEEDED = 1, /* by a line of this run */
+    DIR_READ = 2    /* needed, and searched for files of earlier runs */
+};
+
+/* A line on its way to a name. */
+struct line {
+    struct pfetch_job *job;
+    const char *url;
+    uint8_t hash[PF_DIGEST_BYTES]; /* of the URL */
+    char base[PF_PATH_SIZE];
+    uint64_t base_key;
+    uint32_t number; /* of the candidate; 0: the base itself */
+    char path[PF_PATH_SIZE]; /* the candidate */
+    uint64_t path_key;
+};
+
+int pf_naming_init(struct pf_naming *naming,
+                   const struct pfetch_dir_options *options, int root,
+                   struct pf_filestate *state)
+{
+    naming->mode = options->name;
+    naming->exist = options->exist;
+    naming->root = root;
+    naming->state = state;
+    naming->known_dirs[0] = '\0';
+    naming->names = NULL;
+    pf_walk_init(&naming->walk, root);
+    if (pf_digest_init(&naming->digest) != 0)
+        return PFETCH_ENOMEM;
+    if (naming->mode == PFETCH_DIR_NAME_NUMBER)
+        return 0;
+    naming->names = pf_nametable_create();
+    return naming->names != NULL ? 0 : PFETCH_ENOMEM;
+}
+
+void pf_naming_fini(struct pf_naming *naming)
+{
+    pf_walk_close(&naming->walk);
+    pf_digest_fini(&naming->digest);
+    pf_nametable_free(naming->names);
+    naming->names = NULL;
+}
+
+/* --- names and keys ----------------------------------------------------- */
+
+static int make_base(enum pfetch_dir_name mode, struct pf_digest *digest,
+                     const struct pfetch_job *job, char base[PF_PATH_SIZE])
+{
+    const char *url = pfetch_job_url(job);
+
+    switch (mode) {
+    case PFETCH_DIR_NAME_PATH:
+        return pf_outname_path(digest, url, base);
+    case PFETCH_DIR_NAME_HASH:
+        return pf_outname_hash(digest, url, base);
+    case PFETCH_DIR_NAME_NUMBER:
+        (void)snprintf(base, PF_NAME_SIZE, "%llu",
+                       (unsigned long long)pfetch_job_request(job)->n);
+        return 0;
+    case PFETCH_DIR_NAME_BASENAME:
+    default:
+        return pf_outname_basename(digest, url, base);
+    }
+}
+
+/* The key of the first len bytes of a path. */
+static int make_key(struct pf_digest *digest, enum pf_space space,
+                    const char *path, size_t len, uint64_t *key)
+{
+    uint8_t sum[PF_DIGEST_BYTES];
+
+    if (pf_digest_sum(digest, (char)space, path, len, sum) != 0)
+        return PFETCH_ENOMEM;
+    *key = pf_nametable_key(space, sum);
+    return 0;
+}
+
+static int set_candidate(struct pf_naming *naming, struct line *line,
+                         uint32_t number)
+{
+    line->number = number;
+    if (number == 0)
+        memcpy(line->path, line->base, strlen(line->base) + 1);
+    else if (pf_outname_number(&naming->digest, line->base, number, line->url,
+                               line->path) != 0)
+        return PFETCH_ENOMEM;
+    if (naming->names == NULL)
+        return 0;
+    return make_key(&naming->digest, PF_SPACE_NAME, line->path,
+                    strlen(line->path), &line->path_key);
+}
+
+/* Whether a line of this run needs the path as a directory.  1, 0 or
+ * PFETCH_ENOMEM. */
+static int is_dir_of_run(struct pf_naming *naming, struct pf_digest *digest,
+                         const char *path)
+{
+    uint64_t key;
+
+    if (naming->mode != PFETCH_DIR_NAME_PATH)
+        return 0;
+    if (make_key(digest, PF_SPACE_DIR, path, strlen(path), &key) != 0)
+        return PFETCH_ENOMEM;
+    return pf_nametable_get(naming->names, key) != 0;
+}
+
+/* Whether a line of this run has the candidate.  1, 0 or PFETCH_ENOMEM. */
+static int is_taken(struct pf_naming *naming, const struct line *line)
+{
+    if (naming->names == NULL)
+        return 0;
+    if (pf_nametable_taken(naming->names, line->path_key, NULL))
+        return 1;
+    return is_dir_of_run(naming, &naming->digest, line->path);
+}
+
+/* --- what is there ------------------------------------------------------ */
+
+enum pf_found pf_naming_look(const struct pf_naming *naming, int dir,
+                             const char *name,
+                             const uint8_t hash[PF_URL_HASH_BYTES])
+{
+    uint8_t there[PF_URL_HASH_BYTES];
+    struct stat st;
+
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? PF_FOUND_NOTHING : PF_FOUND_ERROR;
+    if (S_ISDIR(st.st_mode))
+        return PF_FOUND_DIR;
+    if (!S_ISREG(st.st_mode))
+        return PF_FOUND_OTHER;
+    if (pf_filestate_read(naming->state, dir, name, there))
+        return memcmp(there, hash, PF_URL_HASH_BYTES) == 0 ? PF_FOUND_OWN
+                                                           : PF_FOUND_OTHER;
+    /* Where files cannot say whose they are, the name has to do. */
+    return atomic_load(&naming->state->usable) ? PF_FOUND_OTHER
+                                               : PF_FOUND_OWN;
+}
+
+static enum pf_found look_at(struct pf_naming *naming,
+                             const struct line *line)
+{
+    int dir = pf_walk_open(&naming->walk, line->path, false);
+
+    if (dir < 0)
+        return errno == ENOENT ? PF_FOUND_NOTHING : PF_FOUND_ERROR;
+    return pf_naming_look(naming, dir, pf_outname_last(line->path),
+                          line->hash);
+}
+
+/* Keeps the number of each file of an earlier run that has one.  What cannot
+ * be read is left out: the worst that follows is that a URL is fetched once
+ * more, under a new name. */
+static void read_dir(struct pf_naming *naming, int dir)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+
+    if (list == NULL) {
+        if (fd >= 0)
+            (void)close(fd); /* nothing was written */
+        return;
+    }
+    while ((entry = readdir(list)) != NULL) {
+        uint8_t hash[PF_URL_HASH_BYTES];
+        uint32_t number = pf_outname_number_of(entry->d_name);
+
+        if (number == 0
+            || (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN)
+            || !pf_filestate_read(naming->state, dir, entry->d_name, hash))
+            continue;
+        /* The smallest, so that the order of the directory is no matter. */
+        uint64_t key = pf_nametable_key(PF_SPACE_OWN, hash);
+        uint32_t known = pf_nametable_get(naming->names, key);
+        if ((known == 0 || number < known)
+            && pf_nametable_put(naming->names, key, number) != 0)
+            break;
+    }
+    (void)closedir(list); /* nothing was written */
+}
+
+/* Reads the directory of the line, once in a run.  0 or PFETCH_ENOMEM. */
+static int read_dir_once(struct pf_naming *naming, const struct line *line)
+{
+    size_t len = (size_t)(pf_outname_last(line->base) - line->base);
+    uint64_t key;
+
+    if (make_key(&naming->digest, PF_SPACE_DIR, line->base,
+                 len > 0 ? len - 1 : 0, &key) != 0)
+        return PFETCH_ENOMEM;
+    if (pf_nametable_get(naming->names, key) == DIR_READ)
+        return 0;
+    if (pf_nametable_put(naming->names, key, DIR_READ) != 0)
+        return PFETCH_ENOMEM;
+    int dir = pf_walk_open(&naming->walk, line->base, false);
+    if (dir >= 0)
+        read_dir(naming, dir);
+    return 0;
+}
+
+/* Makes this URL's file of an earlier run the candidate, if there is one
+ * under a number that the list does not give it now.  1, 0 (the candidate is
+ * what it was) or PFETCH_ENOMEM. */
+static int find_own(struct pf_naming *naming, struct line *line)
+{
+    uint32_t number = line->number;
+
+    if (naming->names == NULL || !atomic_load(&naming->state->usable))
+        return 0;
+    if (read_dir_once(naming, line) != 0)
+        return PFETCH_ENOMEM;
+    uint32_t own = pf_nametable_get(
+        naming->names, pf_nametable_key(PF_SPACE_OWN, line->hash));
+    if (own == 0)
+        return 0;
+    if (set_candidate(naming, line, own) != 0)
+        return PFETCH_ENOMEM;
+    int taken = is_taken(naming, line);
+    if (taken < 0)
+        return PFETCH_ENOMEM;
+    if (taken == 0 && look_at(naming, line) == PF_FOUND_OWN)
+        return 1;
+    return set_candidate(naming, line, number) != 0 ? PFETCH_ENOMEM : 0;
+}
+
+/* --- decisions ---------------------------------------------------------- */
+
+static enum pfetch_reply out_of_memory(struct pfetch_failure *why)
+{
+    pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "out of memory");
+    return PFETCH_BROKEN;
+}
+
+static enum pfetch_reply already_there(struct pfetch_failure *why)
+{
+    pfetch_failure_set(why, PFETCH_CLASS_NONE, "already there");
+    return PFETCH_SKIP;
+}
+
+/* The candidate is another's: *again, unless this URL's own file is found. */
+static enum pfetch_reply judge_auto(struct pf_naming *naming,
+                                    struct line *line, enum pf_found found,
+                                    bool *again, struct pfetch_failure *why)
+{
+    if (found == PF_FOUND_OWN)
+        return already_there(why);
+    int own = find_own(naming, line);
+    if (own < 0)
+        return out_of_memory(why);
+    if (own > 0)
+        return already_there(why);
+    *again = found != PF_FOUND_NOTHING;
+    return PFETCH_GO;
+}
+
+/* What becomes of a line for which no other of this run has the candidate.
+ * *again: another number is to be tried. */
+static enum pfetch_reply judge(struct pf_naming *naming, struct line *line,
+                               bool *again, struct pfetch_failure *why)
+{
+    enum pf_found found = look_at(naming, line);
+
+    if (found == PF_FOUND_ERROR)
+        return pf_place_failure(naming->root, errno, "look at", line->path,
+                                why);
+    if (naming->exist == PFETCH_DIR_EXIST_AUTO)
+        return judge_auto(naming, line, found, again, why);
+    if (found == PF_FOUND_NOTHING)
+        return PFETCH_GO;
+    if (naming->exist == PFETCH_DIR_EXIST_SKIP)
+        return already_there(why);
+    if (naming->exist == PFETCH_DIR_EXIST_OVERWRITE && found != PF_FOUND_DIR)
+        return PFETCH_GO;
+    pfetch_failure_set(why, PFETCH_CLASS_EXISTS, "%.200s %s", line->path,
+                       found == PF_FOUND_DIR ? "is a directory"
+                                             : "is there already");
+    return PFETCH_FAIL;
+}
+
+/* Takes the candidate.  1; 0: the writer thread was quicker; PFETCH_ENOMEM.
+ * number is the one the list has come to: a file of an earlier run that was
+ * found under another does not move it. */
+static int claim_candidate(struct pf_naming *naming, const struct line *line,
+                           uint32_t number, unsigned steps)
+{
+    if (naming->names == NULL)
+        return 1;
+    int claimed = pf_nametable_claim(naming->names, line->path_key);
+    if (claimed == 1 && number > 0 && number == line->number
+        && pf_nametable_set_next(naming->names, line->base_key, number + 1,
+                                 steps > STEPS_WORTH_AN_ENTRY) != 0)
+        return PFETCH_ENOMEM;
+    return claimed;
+}
+
+static enum pfetch_reply choose_name(struct pf_naming *naming,
+                                     struct line *line,
+                                     struct pfetch_failure *why)
+{
+    uint32_t next = 0;
+    uint32_t number = 0;
+
+    if (set_candidate(naming, line, 0) != 0)
+        return out_of_memory(why);
+    line->base_key = line->path_key;
+    if (naming->names != NULL
+        && pf_nametable_taken(naming->names, line->base_key, &next))
+        number = next > 0 ? next : 1;
+    for (unsigned steps = 0; number < LAST_NUMBER; steps++) {
+        bool again = false;
+
+        if (set_candidate(naming, line, number) != 0)
+            return out_of_memory(why);
+        int taken = is_taken(naming, line);
+        if (taken == 0) {
+            enum pfetch_reply reply = judge(naming, line, &again, why);
+
+            if (reply == PFETCH_BROKEN)
+                return reply;
+            int claimed = again ? 0 : claim_candidate(naming, line, number,
+                                                      steps);
+            if (claimed == 1)
+                return reply;
+            taken = claimed;
+        }
+        if (taken < 0)
+            return out_of_memory(why);
+        number = number > 0 ? number + 1 : next > 0 ? next : 1;
+    }
+    pfetch_failure_set(why, PFETCH_CLASS_NAME, "no number is left for %.150s",
+                       line->base);
+    return PFETCH_FAIL;
+}
+
+/* --- directories -------------------------------------------------------- */
+
+static enum pfetch_reply clash(const char *path, size_t len,
+                               struct pfetch_failure *why)
+{
+    pfetch_failure_set(why, PFETCH_CLASS_NAME,
+                       "%.*s is needed as a file and as a directory",
+                       (int)(len < 200 ? len : 200), path);
+    return PFETCH_FAIL;
+}
+
+/* Fails a line that needs a file as a directory, or the reverse. */
+static enum pfetch_reply check_dirs(struct pf_naming *naming,
+                                    const struct line *line,
+                                    struct pfetch_failure *why)
+{
+    const char *path = line->base;
+    uint64_t key;
+
+    int is_dir = is_dir_of_run(naming, &naming->digest, path);
+    if (is_dir < 0)
+        return out_of_memory(why);
+    if (is_dir > 0)
+        return clash(path, strlen(path), why);
+    size_t known = strlen(naming->known_dirs);
+    for (const char *slash = strchr(path, '/'); slash != NULL;
+         slash = strchr(slash + 1, '/')) {
+        size_t len = (size_t)(slash - path);
+
+        /* No line gets a name that is known to be a directory. */
+        if (len < known && strncmp(path, naming->known_dirs, len + 1) == 0)
+            continue;
+        if (make_key(&naming->digest, PF_SPACE_NAME, path, len, &key) != 0)
+            return out_of_memory(why);
+        if (pf_nametable_taken(naming->names, key, NULL))
+            return clash(path, len, why);
+    }
+    return PFETCH_GO;
+}
+
+/* Reserves the directories of a line that has got its name. */
+static int keep_dirs(struct pf_naming *naming, const struct line *line)
+{
+    const char *path = line->path;
+    size_t dirs_len = (size_t)(pf_outname_last(path) - path);
+    uint64_t key;
+
+    if (strncmp(path, naming->known_dirs, dirs_len) == 0
+        && naming->known_dirs[dirs_len] == '\0')
+        return 0;
+    for (const char *slash = strchr(path, '/'); slash != NULL;
+         slash = strchr(slash + 1, '/')) {
+        if (make_key(&naming->digest, PF_SPACE_DIR, path,
+                     (size_t)(slash - path), &key) != 0)
+            return PFETCH_ENOMEM;
+        if (pf_nametable_get(naming->names, key) == 0
+            && pf_nametable_put(naming->names, key, DIR_NEEDED) != 0)
+            return PFETCH_ENOMEM;
+    }
+    memcpy(naming->known_dirs, path, dirs_len);
+    naming->known_dirs[dirs_len] = '\0';
+    return 0;
+}
+
+/* --- plan --------------------------------------------------------------- */
+
+static enum pfetch_reply same_url(uint32_t n, struct pfetch_failure *why)
+{
+    if (n == UINT32_MAX)
+        pfetch_failure_set(why, PFETCH_CLASS_NONE,
+                           "same URL as an earlier line");
+    else
+        pfetch_failure_set(why, PFETCH_CLASS_NONE, "same URL as line %u",
+                           (unsigned)n);
+    return PFETCH_SKIP;
+}
+
+/* The number of a line as the table keeps it: beyond 2^32 - 2 it only says
+ * that there was one. */
+static uint32_t short_number(uint64_t n)
+{
+    return n < UINT32_MAX && n > 0 ? (uint32_t)n : UINT32_MAX;
+}
+
+static enum pfetch_reply plan_named(struct pf_naming *naming,
+                                    struct line *line,
+                                    struct pfetch_failure *why)
+{
+    uint64_t url_key = pf_nametable_key(PF_SPACE_URL, line->hash);
+    uint32_t n = pf_nametable_get(naming->names, url_key);
+
+    if (n != 0)
+        return same_url(n, why);
+    if (make_base(naming->mode, &naming->digest, line->job, line->base)
+        != 0)
+        return out_of_memory(why);
+    if (naming->mode == PFETCH_DIR_NAME_PATH) {
+        enum pfetch_reply reply = check_dirs(naming, line, why);
+
+        if (reply != PFETCH_GO)
+            return reply;
+    }
+    enum pfetch_reply reply = choose_name(naming, line, why);
+    if (reply == PFETCH_BROKEN)
+        return reply;
+    n = short_number(pfetch_job_request(line->job)->n);
+    if (pf_nametable_put(naming->names, url_key, n) != 0)
+        return out_of_memory(why);
+    if (reply == PFETCH_FAIL)
+        return reply;
+    if ((naming->mode == PFETCH_DIR_NAME_PATH
+            && keep_dirs(naming, line) != 0)
+        || pfetch_job_set_path(line->job, line->path) != 0)
+        return out_of_memory(why);
+    return reply;
+}
+
+static enum pfetch_reply plan_numbered(struct pf_naming *naming,
+                                       struct line *line,
+                                       struct pfetch_failure *why)
+{
+    if (make_base(naming->mode, &naming->digest, line->job, line->base)
+        != 0)
+        return out_of_memory(why);
+    enum pfetch_reply reply = choose_name(naming, line, why);
+    if ((reply == PFETCH_GO || reply == PFETCH_SKIP)
+        && pfetch_job_set_path(line->job, line->path) != 0)
+        return out_of_memory(why);
+    return reply;
+}
+
+enum pfetch_reply pf_naming_plan(struct pf_naming *naming,
+                                 struct pfetch_job *job,
+                                 uint8_t hash[PF_URL_HASH_BYTES],
+                                 struct pfetch_failure *why)
+{
+    struct line line;
+
+    line.job = job;
+    line.url = pfetch_job_url(job);
+    line.path_key = 0;
+    if (pf_digest_sum(&naming->digest, 0, line.url, strlen(line.url),
+                      line.hash) != 0)
+        return out_of_memory(why);
+    memcpy(hash, line.hash, PF_URL_HASH_BYTES);
+    return naming->names != NULL ? plan_named(naming, &line, why)
+                                 : plan_numbered(naming, &line, why);
+}
+
+/* --- for the writer ----------------------------------------------------- */
+
+int pf_naming_next(struct pf_naming *naming, struct pf_digest *digest,
+                   const struct pfetch_job *job, uint32_t *number,
+                   char path[PF_PATH_SIZE])
+{
+    struct pf_nametable *names = naming->names;
+    char base[PF_PATH_SIZE];
+    uint64_t base_key;
+    uint64_t key;
+    uint32_t next = 0;
+
+    if (make_base(naming->mode, digest, job, base) != 0
+        || make_key(digest, PF_SPACE_NAME, base, strlen(base), &base_key) != 0)
+        return PFETCH_ENOMEM;
+    for (;;) {
+        if (names != NULL)
+            (void)pf_nametable_taken(names, base_key, &next); /* it is */
+        *number = next > *number ? next : *number + 1;
+        if (pf_outname_number(digest, base, *number, pfetch_job_url(job), path)
+            != 0)
+            return PFETCH_ENOMEM;
+        if (names == NULL)
+            return 0;
+        int is_dir = is_dir_of_run(naming, digest, path);
+        if (is_dir < 0
+            || make_key(digest, PF_SPACE_NAME, path, strlen(path), &key) != 0)
+            return PFETCH_ENOMEM;
+        int claimed = is_dir ? 0 : pf_nametable_claim(names, key);
+        if (claimed == 1)
+            return pf_nametable_set_next(names, base_key, *number + 1, false);
+        if (claimed < 0)
+            return claimed;
+    }
+}

@@ -1,0 +1,66 @@
+/* naming.h - which name a line of the list gets.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Names are given in the order of the list, on the thread that adds, so they
+ * never depend on timing.  Only when another process takes a name between
+ * plan and end does the writer thread ask for one more.
+ */
+#ifndef PF_NAMING_H
+#define PF_NAMING_H
+
+#include <stdint.h>
+
+#include "digest.h"
+#include "filestate.h"
+#include "nametable.h"
+#include "outname.h"
+#include "pfetch.h"
+#include "pfetch_handlers.h"
+#include "place.h"
+
+/* What stands at a path. */
+enum pf_found {
+    PF_FOUND_NOTHING,
+    PF_FOUND_OWN,   /* this URL's complete file */
+    PF_FOUND_OTHER, /* anything else */
+    PF_FOUND_DIR,
+    PF_FOUND_ERROR  /* errno says why it cannot be told */
+};
+
+struct pf_naming {
+    enum pfetch_dir_name mode;    /* set before start, then read-only: */
+    enum pfetch_dir_exist exist;
+    int root;                     /* borrowed; -1: the directory is missing */
+    struct pf_filestate *state;   /* borrowed; any thread */
+    struct pf_nametable *names;   /* any thread; NULL in mode number */
+    struct pf_digest digest;      /* adding thread only, as all below */
+    struct pf_walk walk;
+    char known_dirs[PF_PATH_SIZE]; /* of a line before: they are in names */
+};
+
+/* 0 or PFETCH_ENOMEM; pf_naming_fini() is allowed after both. */
+int pf_naming_init(struct pf_naming *naming,
+                   const struct pfetch_dir_options *options, int root,
+                   struct pf_filestate *state);
+void pf_naming_fini(struct pf_naming *naming);
+
+/* Decides about a job: its path is set, and hash becomes that of its URL. */
+enum pfetch_reply pf_naming_plan(struct pf_naming *naming,
+                                 struct pfetch_job *job,
+                                 uint8_t hash[PF_URL_HASH_BYTES],
+                                 struct pfetch_failure *why);
+
+/* What stands at the name in the directory.  Any thread. */
+enum pf_found pf_naming_look(const struct pf_naming *naming, int dir,
+                             const char *name,
+                             const uint8_t hash[PF_URL_HASH_BYTES]);
+
+/* For the writer thread: a further name for a job, which no other job of this
+ * run gets.  *number is the one tried last, 0 at first.  The digest is the
+ * caller's.  0 or PFETCH_ENOMEM. */
+int pf_naming_next(struct pf_naming *naming, struct pf_digest *digest,
+                   const struct pfetch_job *job, uint32_t *number,
+                   char path[PF_PATH_SIZE]);
+
+#endif

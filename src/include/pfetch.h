@@ -1,0 +1,436 @@
+/* pfetch.h - download lists of URLs in parallel, each result handed to a
+ * data handler as it arrives.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * The life of a downloader:
+ *
+ *     struct pfetch_options options;
+ *     struct pfetch *pf;
+ *     pfetch_options_init(&options);
+ *     options.workers = 32;
+ *     if (pfetch_create(&pf, &options, &handler, &why) == 0) {
+ *         while (next URL)
+ *             if (pfetch_add(pf, &request) != 0)
+ *                 break;
+ *         pfetch_finish(pf, &why);
+ *         pfetch_free(pf);
+ *     }
+ *
+ * Inside: pfetch_add() puts a job into the URL queue; N worker threads fetch;
+ * one writer thread calls the handler and then options.on_record, once for
+ * each request that was accepted.  Several downloaders may live in one
+ * process.
+ *
+ * The library never prints, never exits, never reads the environment (libcurl
+ * does, for the proxy variables, unless options.proxy is set) and installs no
+ * signal handler; its threads block all signals.  THE CALLER IGNORES SIGPIPE:
+ * a connection closed by a server would otherwise kill the process
+ * (libcurl-thread(3)).  Call curl_global_init() or pfetch_global_init()
+ * before other threads start.
+ *
+ * All times are in the unit their name ends with: _ms or _us; sizes are in
+ * _bytes.  Strings are NUL-terminated; a NULL string means "not known" or
+ * "not set".
+ */
+#ifndef PFETCH_H
+#define PFETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a function returns: 0, or one of these. */
+enum pfetch_error {
+    PFETCH_OK = 0,
+    PFETCH_ENOMEM = -1,   /* out of memory */
+    PFETCH_EINVAL = -2,   /* an option or argument is out of its range */
+    PFETCH_ESTOPPED = -3, /* stopped or finished: nothing more is accepted */
+    PFETCH_ETHREAD = -4,  /* not a single worker thread could be started */
+    PFETCH_ECURL = -5,    /* libcurl is too old or could not be set up */
+    PFETCH_ETRUST = -6    /* the certificates named could not be loaded */
+};
+
+/* A short English text for an error.  Never NULL; static.  Any thread. */
+const char *pfetch_strerror(int error);
+
+/* Why a URL failed.  A closed list: programs match on the names. */
+enum pfetch_class {
+    PFETCH_CLASS_NONE = 0,
+    PFETCH_CLASS_URL,
+    PFETCH_CLASS_SCHEME,
+    PFETCH_CLASS_NAME,
+    PFETCH_CLASS_EXISTS,
+    PFETCH_CLASS_DNS,
+    PFETCH_CLASS_CONNECT,
+    PFETCH_CLASS_TLS,
+    PFETCH_CLASS_PROXY,
+    PFETCH_CLASS_TIMEOUT,
+    PFETCH_CLASS_SHORT,
+    PFETCH_CLASS_PROTOCOL,
+    PFETCH_CLASS_REDIRECT,
+    PFETCH_CLASS_HTTP,
+    PFETCH_CLASS_TOO_LARGE,
+    PFETCH_CLASS_CHECKSUM,
+    PFETCH_CLASS_SIZE,
+    PFETCH_CLASS_HANDLER,
+    PFETCH_CLASS_LOCAL,
+    PFETCH_CLASS_HOST_DOWN,
+    PFETCH_CLASS_STOPPED,
+    PFETCH_CLASS_COUNT
+};
+
+/* The name of a class as it stands in a record ("too-large"); "" for
+ * PFETCH_CLASS_NONE and for values out of range.  Static.  Any thread. */
+const char *pfetch_class_name(enum pfetch_class cls);
+
+enum { PFETCH_TEXT_BYTES = 256 };
+
+/* A reason: its class, and one line of text for a person. */
+struct pfetch_failure {
+    enum pfetch_class cls;
+    char text[PFETCH_TEXT_BYTES]; /* always NUL-terminated */
+};
+
+/* Fills *why; a text too long is cut.  why may be NULL.  Any thread. */
+void pfetch_failure_set(struct pfetch_failure *why, enum pfetch_class cls,
+                        const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
+
+/* --- requests and records ------------------------------------------------ */
+
+/* What the caller wants fetched.  pfetch_add() copies it, strings included;
+ * the pointer `user` is copied as it is. */
+struct pfetch_request {
+    const char *url;  /* as given; may carry user:password@ */
+    const char *list; /* name of the list it stands in, or NULL */
+    const char *id;   /* the caller's own word for it, or NULL */
+    uint64_t n;       /* number of the request over all lists, from 1 */
+    uint64_t line;    /* line within its list, from 1; 0: not from a list */
+    void *user;
+};
+
+enum pfetch_status {
+    PFETCH_STATUS_OK = 0,        /* complete, accepted, committed */
+    PFETCH_STATUS_FAILED,        /* see cls and message */
+    PFETCH_STATUS_SKIPPED,       /* nothing to do; message says why */
+    PFETCH_STATUS_NOT_ATTEMPTED, /* the run ended before its turn */
+    PFETCH_STATUS_PLANNED        /* options.dry_run: this would be fetched */
+};
+
+/* "ok", "failed", "skipped", "not-attempted", "planned".  Static. */
+const char *pfetch_status_name(enum pfetch_status status);
+
+/* The final word on one request.  All pointers are borrowed until the call
+ * they were passed to returns.  Numbers that are not known are -1. */
+struct pfetch_record {
+    const struct pfetch_request *request;
+    enum pfetch_status status;
+    enum pfetch_class cls;     /* PFETCH_CLASS_NONE unless failed */
+    const char *message;       /* one line; NULL if there is nothing to say */
+    const char *path;          /* what the handler called it, or NULL */
+    const char *effective_url; /* after redirects, without credentials */
+    int64_t bytes;             /* body bytes accepted, all attempts joined */
+    int http_status;           /* of the last response; 0: none came */
+    unsigned attempts;         /* transfers begun, redirect hops not counted */
+    int64_t resumed_at_bytes;  /* offset the last transfer continued from */
+    const char *etag;
+    const char *last_modified;
+    const char *content_type;
+    const char *remote_ip;
+    const char *http_version; /* "1.0", "1.1", "2" */
+    bool length_verified;     /* the server declared the length, and it held */
+    bool reused;              /* the last transfer used a kept connection */
+    int64_t start_unix_ms;    /* when the first attempt began, UTC */
+    int64_t queue_us;         /* from pfetch_add() to the first attempt */
+    int64_t dns_us;           /* of the last transfer, from its beginning: */
+    int64_t connect_us;
+    int64_t tls_us;
+    int64_t first_byte_us;
+    int64_t total_us; /* from the first attempt to the verdict */
+};
+
+/* --- the data handler ---------------------------------------------------- */
+
+/* One request on its way through the engine.  Opaque; a handler gets it with
+ * each call and may keep the pointer until its end() has returned (or, after
+ * PFETCH_PENDING, until pfetch_settle() has been called). */
+struct pfetch_job;
+
+/* What was asked.  Borrowed, valid as long as the job. */
+const struct pfetch_request *pfetch_job_request(const struct pfetch_job *job);
+
+/* The URL without credentials and fragment, as it goes to the server of the
+ * list (before redirects).  Borrowed, valid as long as the job. */
+const char *pfetch_job_url(const struct pfetch_job *job);
+
+/* The handler's own pointer on the job, NULL at first.  Set it in plan(),
+ * begin(), take() or end(); free what it points to in end(), which always
+ * comes for a job that plan() let go. */
+void pfetch_job_set_state(struct pfetch_job *job, void *state);
+void *pfetch_job_state(const struct pfetch_job *job);
+
+/* The path the record will name.  Copied.  To be called inside plan(),
+ * begin() or end() only.  0 or PFETCH_ENOMEM (the old path stays). */
+int pfetch_job_set_path(struct pfetch_job *job, const char *path);
+
+/* NULL if none was set.  Borrowed until the next pfetch_job_set_path(). */
+const char *pfetch_job_path(const struct pfetch_job *job);
+
+/* For plan(): ask the server for the rest only, from this offset on, if its
+ * validator (a strong ETag, quotes included; RFC 9110 section 13.1.5) still
+ * holds.  Whatever the server answers, begin() says where the body starts.
+ * total_bytes is the length the whole had, -1 if that is not known.
+ * The validator is copied.  0, PFETCH_ENOMEM, or PFETCH_EINVAL for an offset
+ * below 1 or a validator that is weak or not a quoted string. */
+int pfetch_job_resume(struct pfetch_job *job, int64_t offset_bytes,
+                      int64_t total_bytes, const char *validator);
+
+/* What is known of a response when its body begins.  Strings are borrowed
+ * until begin() returns. */
+struct pfetch_response {
+    int http_status;            /* 200, or 206 for a continued body */
+    int64_t length_bytes;       /* of the whole body; -1: not declared */
+    const char *etag;           /* NULL: none */
+    const char *last_modified;  /* as sent; NULL: none */
+    int64_t last_modified_unix; /* seconds; -1: none or not a date */
+    const char *content_type;
+};
+
+/* What a handler answers. */
+enum pfetch_reply {
+    PFETCH_GO = 0,  /* plan: fetch it; begin, take: go on; end: it is done */
+    PFETCH_SKIP,    /* plan only: nothing to do; *why may hold a text */
+    PFETCH_PENDING, /* end only: pfetch_settle() will say */
+    PFETCH_FAIL,    /* this URL has failed; *why says how */
+    PFETCH_BROKEN   /* the place is unusable: this URL has failed and the run
+                     * stops with PFETCH_END_LOCAL; *why says how */
+};
+
+/* Where bodies go.  begin, take, end and done run on the writer thread, one
+ * at a time, under no lock; plan runs on the thread that calls pfetch_add()
+ * (calls of plan never overlap).  plan and the others may run at the same
+ * time: what they share is the handler's to guard.  A callback may take its
+ * time: downloads then wait, and that time is not charged to any server.
+ * `self` is passed to each.  A callback that is NULL is not called and
+ * counts as PFETCH_GO.  `why` is empty on entry, and read after PFETCH_FAIL,
+ * PFETCH_BROKEN and PFETCH_SKIP; its class may be left PFETCH_CLASS_NONE,
+ * which means PFETCH_CLASS_HANDLER.
+ *
+ * For a job that plan() let go (PFETCH_GO) there follow: begin and any number
+ * of take, none or several times, and end, once.  For other jobs nothing
+ * follows. */
+struct pfetch_handler {
+    void *self;
+
+    /* Decide what must follow the order of the list: the name, and whether
+     * it is there already.  Called in the order of pfetch_add(). */
+    enum pfetch_reply (*plan)(void *self, struct pfetch_job *job,
+                              struct pfetch_failure *why);
+
+    /* A body begins at offset_bytes; what came before that offset in earlier
+     * attempts is kept, the rest is to be dropped.  Called again when an
+     * attempt is begun anew.  Only for responses that can still be accepted:
+     * never for an error page or a redirect. */
+    enum pfetch_reply (*begin)(void *self, struct pfetch_job *job,
+                               const struct pfetch_response *response,
+                               int64_t offset_bytes,
+                               struct pfetch_failure *why);
+
+    /* The next size bytes (never 0).  data is borrowed until return. */
+    enum pfetch_reply (*take)(void *self, struct pfetch_job *job,
+                              const void *data, size_t size,
+                              struct pfetch_failure *why);
+
+    /* The verdict is known.  record->status is PFETCH_STATUS_OK: commit (a
+     * begin has come, even for an empty body); else discard.  A commit that
+     * fails makes the URL fail.  The answer to a discard is ignored, but for
+     * PFETCH_PENDING and PFETCH_BROKEN. */
+    enum pfetch_reply (*end)(void *self, struct pfetch_job *job,
+                             const struct pfetch_record *record,
+                             struct pfetch_failure *why);
+
+    /* After the last end, once, when the run is over in whatever way.  Only
+     * PFETCH_GO and PFETCH_BROKEN make sense as an answer. */
+    enum pfetch_reply (*done)(void *self, struct pfetch_failure *why);
+};
+
+/* Settles a job whose end() answered PFETCH_PENDING: reply is PFETCH_GO,
+ * PFETCH_FAIL or PFETCH_BROKEN, *why (copied; may be NULL with PFETCH_GO) the
+ * reason.  From any thread, once; never blocks.  It may even come before
+ * end() has returned PFETCH_PENDING.  The job is not to be touched
+ * afterwards.  pfetch_finish() waits until every pending job is settled, after
+ * a stop too: a handler that answers PFETCH_PENDING settles in bounded time. */
+void pfetch_settle(struct pfetch_job *job, enum pfetch_reply reply,
+                   const struct pfetch_failure *why);
+
+/* --- options ------------------------------------------------------------- */
+
+/* Everything is copied by pfetch_create().  pfetch_options_init() fills in
+ * the defaults named here. */
+struct pfetch_options {
+    size_t size;                /* sizeof(struct pfetch_options), by _init */
+
+    /* Concurrency. */
+    unsigned workers;           /* 16; 1 to 1024 */
+    unsigned max_idle;          /* 1024: idle connections kept, 0 to 65536 */
+    size_t queue_jobs;          /* 32768: jobs not finished, at most */
+    size_t queue_bytes;         /* 16 MiB: URL text of those, at most */
+    size_t pool_bytes;          /* 16 MiB: body bytes on the way to the
+                                 * handler, beside one small block a worker */
+
+    /* Retries: at most `retries` further attempts, after a delay drawn
+     * between 0 and min(retry_max_delay_ms, retry_delay_ms * 2^k). */
+    unsigned retries;           /* 4 */
+    const char *retry_http;     /* "408,429,500,502,503,504,520-524" */
+    int64_t retry_delay_ms;     /* 1000 */
+    int64_t retry_max_delay_ms; /* 60000 */
+    int64_t max_retry_after_ms; /* 300000: a Retry-After is obeyed up to it */
+
+    /* Limits of one transfer. */
+    int64_t connect_timeout_ms; /* 15000: name, connection and TLS together */
+    int64_t stall_timeout_ms;   /* 60000: no byte received; 0: none */
+    int64_t max_size_bytes;     /* 0: no limit; else a longer body fails */
+    unsigned max_redirs;        /* 20 */
+    bool allow_downgrade;       /* false: https to http redirects fail */
+
+    /* HTTP.  headers, username and password go to each origin named by a
+     * request, and after a redirect only to that same origin. */
+    const char *const *headers; /* NULL-terminated list of "Name: value" */
+    const char *user_agent;     /* "pfetch/VERSION" */
+    const char *username;       /* Basic authentication, if not NULL */
+    const char *password;
+    const char *proxy;          /* as CURLOPT_PROXY(3) */
+    const char *noproxy;        /* as CURLOPT_NOPROXY(3) */
+    int http_version;           /* 11; 2: HTTP/2 over TLS where offered */
+
+    /* TLS.  Certificates are verified against these files only, or, when
+     * both are NULL, against what libcurl was built to trust. */
+    const char *cacert;         /* a PEM file */
+    const char *capath;         /* a directory made by openssl-rehash(1) */
+    bool insecure;              /* true: verify nothing */
+
+    /* Do everything but fetch: plan() is asked, and each job it lets go ends
+     * as PFETCH_STATUS_PLANNED. */
+    bool dry_run;
+
+    /* Called on the writer thread, under no lock, once for each accepted
+     * request, after the handler's end.  May call pfetch_stop().  May block:
+     * downloads then wait. */
+    void (*on_record)(void *user, const struct pfetch_record *record);
+
+    /* Called once, at once, when the run begins to end for a local reason
+     * (PFETCH_END_LOCAL), so that a caller who waits for the next URL may stop
+     * waiting.  Any thread of the engine, or the one that adds; under no
+     * lock; must not block.  *why is borrowed until return.  May be NULL. */
+    void (*on_broken)(void *user, const struct pfetch_failure *why);
+    void *user;
+};
+
+void pfetch_options_init(struct pfetch_options *options);
+
+/* --- the downloader ------------------------------------------------------ */
+
+struct pfetch;
+
+/* curl_global_init(), for callers that do not otherwise know libcurl.  Call
+ * it once, before other threads are started; pfetch_create() calls it too.
+ * 0 or PFETCH_ECURL. */
+int pfetch_global_init(void);
+
+/* Starts a downloader: its workers and its writer.  handler is copied (the
+ * struct, not what self points to); NULL drops every body.  On success *pf
+ * is the caller's, to be given to pfetch_free().  On failure *pf is NULL,
+ * nothing runs, and *why (may be NULL) says more: PFETCH_EINVAL,
+ * PFETCH_ENOMEM, PFETCH_ETHREAD, PFETCH_ECURL, PFETCH_ETRUST.  When only some
+ * of the workers could be started it succeeds with those: see
+ * pfetch_counters.workers. */
+int pfetch_create(struct pfetch **pf, const struct pfetch_options *options,
+                  const struct pfetch_handler *handler,
+                  struct pfetch_failure *why);
+
+/* Hands over a request; it is copied.  Blocks while the bounded number of
+ * unfinished jobs is reached; woken by a job that ends and by pfetch_stop().
+ * Returns 0: exactly one record will follow, also for a URL that is no URL.
+ * PFETCH_ESTOPPED, PFETCH_ENOMEM: the request was not accepted and no record
+ * follows.  Any thread, but not from a callback; calls are put in an order
+ * among themselves. */
+int pfetch_add(struct pfetch *pf, const struct pfetch_request *request);
+
+/* Like pfetch_add() for a request that cannot be fetched because the caller
+ * found it wrong: it gets a record with status failed and this reason, and the
+ * handler never sees it.  request->url may be NULL. */
+int pfetch_reject(struct pfetch *pf, const struct pfetch_request *request,
+                  const struct pfetch_failure *why);
+
+/* Ends early: no transfer starts from now on, those running are aborted after
+ * grace_ms (0: at once; PFETCH_GRACE_FOREVER: never).  Called again, the
+ * shorter time counts.  Jobs never begun end as not-attempted, the others as
+ * failed, class stopped.  Any thread, callbacks included; never blocks; not
+ * from a signal handler. */
+#define PFETCH_GRACE_FOREVER INT64_MAX
+void pfetch_stop(struct pfetch *pf, int64_t grace_ms);
+
+/* How the run ended. */
+enum pfetch_end {
+    PFETCH_END_COMPLETE = 0, /* every request accepted was brought to its end */
+    PFETCH_END_STOPPED,      /* pfetch_stop() was called */
+    PFETCH_END_LOCAL         /* this machine or the handler gave up */
+};
+
+/* Accepts no more requests, waits until the last record has been delivered
+ * and the handler's done has returned, and joins all threads.  Blocks; ends
+ * early through pfetch_stop() from another thread: then within the grace
+ * time, 1 s, and as long as the handler needs for what it is doing.
+ * *why (may be NULL) is set with PFETCH_END_LOCAL.  Once; not from a callback. */
+enum pfetch_end pfetch_finish(struct pfetch *pf, struct pfetch_failure *why);
+
+/* Frees a downloader, after pfetch_stop(pf, 0) and pfetch_finish() where the
+ * caller did not finish.  NULL is allowed.  Not from a callback. */
+void pfetch_free(struct pfetch *pf);
+
+/* A snapshot; each number is exact for some moment, the whole is not. */
+struct pfetch_counters {
+    unsigned workers;          /* started */
+    uint64_t added;            /* requests accepted */
+    uint64_t ok;               /* records so far, by status */
+    uint64_t failed;
+    uint64_t skipped;          /* planned ones included */
+    uint64_t not_attempted;
+    uint64_t running;          /* transfers going on */
+    uint64_t delayed;          /* jobs waiting for a retry */
+    uint64_t retries;          /* attempts after a first one */
+    uint64_t redirects;        /* hops */
+    uint64_t body_bytes;       /* body bytes received and kept */
+    uint64_t connections_opened;
+    uint64_t connections_reused;    /* transfers on a kept connection */
+    uint64_t connections_discarded; /* kept ones found closed or dirty */
+};
+
+/* Any thread, at any time between create and free; never blocks for long. */
+void pfetch_get_counters(const struct pfetch *pf,
+                         struct pfetch_counters *counters);
+
+/* --- helpers ------------------------------------------------------------- */
+
+/* "0.1.0"; and one line about libcurl: its version, TLS library, features.
+ * The first is static, the second is written to text and returned. */
+const char *pfetch_version(void);
+const char *pfetch_curl_version(char *text, size_t size);
+
+/* Writes url to text with what must not be shown masked: the user part of
+ * the URL becomes "***", bytes that are not printable ASCII become %XX.  Cut
+ * to size, always terminated.  Returns text.  Any thread. */
+char *pfetch_redact(const char *url, char *text, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,74 @@
+/* pfetch_handlers.h - the data handlers that come with libpfetch.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Each is made by a create function, which fills a struct pfetch_handler for
+ * pfetch_create(), and freed by its free function after pfetch_free().  They
+ * are written against pfetch.h alone, as a handler of yours would be.
+ */
+#ifndef PFETCH_HANDLERS_H
+#define PFETCH_HANDLERS_H
+
+#include "pfetch.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- null: every body is dropped ------------------------------------------ */
+
+void pfetch_null_create(struct pfetch_handler *handler);
+
+/* --- dir: one file a URL in a directory ----------------------------------- */
+
+/* How a URL becomes a file name, before equal names are numbered. */
+enum pfetch_dir_name {
+    PFETCH_DIR_NAME_BASENAME = 0, /* last path segment and query */
+    PFETCH_DIR_NAME_PATH,         /* host/path as directories */
+    PFETCH_DIR_NAME_HASH,         /* 32 hex digits of the SHA-256 of the URL */
+    PFETCH_DIR_NAME_NUMBER        /* request->n in decimal */
+};
+
+/* What to do when the final name is taken before the run. */
+enum pfetch_dir_exist {
+    PFETCH_DIR_EXIST_AUTO = 0,  /* this URL's complete file: skip; another's:
+                                 * leave it alone, use the next number */
+    PFETCH_DIR_EXIST_SKIP,      /* any file of that name counts as done */
+    PFETCH_DIR_EXIST_OVERWRITE, /* replace it, by rename, when complete */
+    PFETCH_DIR_EXIST_ERROR      /* the URL fails, class exists */
+};
+
+struct pfetch_dir_options {
+    size_t size;                /* sizeof, set by pfetch_dir_options_init() */
+    const char *dir;            /* "." */
+    enum pfetch_dir_name name;  /* PFETCH_DIR_NAME_BASENAME */
+    enum pfetch_dir_exist exist; /* PFETCH_DIR_EXIST_AUTO */
+    bool remote_time;           /* true: mtime from Last-Modified */
+    bool dry_run;               /* false; true: nothing is created, and a
+                                 * directory that is missing counts as empty */
+
+    /* Called at most a few times in a run, on any thread of the engine or
+     * the one that adds, with one line a person should know ("no user
+     * attributes here: ...").  May be NULL. */
+    void (*on_notice)(void *user, const char *text);
+    void *user;
+};
+
+void pfetch_dir_options_init(struct pfetch_dir_options *options);
+
+/* Opens the directory, creating it (0777 & ~umask; its parents must exist)
+ * if it is missing.  Everything later is relative to what was opened here.
+ * 0; PFETCH_ENOMEM; PFETCH_EINVAL with *why of class local: the directory
+ * cannot be made, opened or is none. */
+int pfetch_dir_create(struct pfetch_handler *handler,
+                      const struct pfetch_dir_options *options,
+                      struct pfetch_failure *why);
+
+/* Frees what pfetch_dir_create() made; after pfetch_free().  A handler whose
+ * self is NULL is allowed. */
+void pfetch_dir_free(struct pfetch_handler *handler);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,129 @@
+/* job.h - one URL and what became of it.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A job has exactly one owner at a time and a push hands it over:
+ *
+ *   pfetch_add() -> URL queue -> worker -+-> result queue -> writer -> freed
+ *                       ^                |
+ *                       +-- retry, redirect
+ *
+ * The fields fall into groups by who may touch them; no lock guards them,
+ * the queues' locks order the hand-over.  While an attempt runs, or waits to
+ * be repeated, blocks of it may already be with the writer: the writer then
+ * uses the read-only group and its own, never the owner's.
+ */
+#ifndef PF_JOB_H
+#define PF_JOB_H
+
+#include "heap.h"
+#include "response.h"
+#include "url.h"
+
+#include <stdatomic.h>
+
+struct pf_resultqueue;
+
+/* What travels through the result queue; embedded in a block or a job. */
+enum pf_msg_kind {
+    PF_MSG_BLOCK,   /* struct pf_block: bytes of a body */
+    PF_MSG_VERDICT, /* a job whose transfers are over */
+    PF_MSG_SETTLED  /* a job whose pending end() has been settled */
+};
+
+struct pf_msg {
+    struct pf_msg *next;
+    enum pf_msg_kind kind;
+};
+
+struct pfetch_job {
+    /* Set by pfetch_add(), then read-only. */
+    struct pfetch_request request;  /* its strings lie behind the struct */
+    struct pf_url *home;            /* the URL of the list; NULL: no URL */
+    struct pf_resultqueue *results; /* where pfetch_settle() goes to */
+    size_t queue_bytes;             /* what it counts for in the URL queue */
+    int64_t added_us;
+    bool is_planned;                /* plan() let it go: end() is owed */
+
+    /* The owner's. */
+    struct pf_url *url;             /* of this hop: home, or the job's own */
+    struct pf_host *host;           /* while in the URL queue or a worker */
+    struct pfetch_job *next;        /* in its host's list */
+    struct pf_heap_node delay;      /* in its host's heap */
+    unsigned attempts, hops;
+    int64_t resume_offset;          /* > 0: ask for the rest from here on */
+    int64_t resume_total;           /* -1: not known */
+    char *resume_etag;              /* strong; NULL when resume_offset is 0 */
+    int64_t first_us;               /* begin of the first attempt */
+    int64_t start_unix_ms;
+    enum pfetch_status status;      /* the engine's verdict */
+    enum pfetch_class cls;
+    char *message;                  /* NULL: none, or no memory for it */
+    struct pf_response *response;   /* of the last attempt, a reference */
+    int64_t bytes, resumed_at, body_offset;
+    bool body_begun;                /* a block of the last attempt was pushed */
+    bool length_verified, reused;
+    int64_t dns_us, connect_us, tls_us, first_byte_us, total_us;
+    char remote_ip[48];
+    struct pf_msg verdict;
+
+    /* The writer's; plan()'s before. */
+    void *state;                    /* the handler's pointer */
+    char *path;
+    bool handler_failed;            /* begin or take said no: drop the rest */
+    struct pf_msg settled;
+    enum pfetch_reply settle_reply; /* by pfetch_settle(), before the push */
+    struct pfetch_failure *handler_why; /* the handler's reason; NULL: none,
+                                         * or no memory for it */
+
+    /* Set by the writer, read by the worker: the handler has given this job
+     * up, abort the transfer and do not try again. */
+    _Atomic bool is_cancelled;
+};
+
+static inline struct pfetch_job *pf_job_of_verdict(struct pf_msg *msg)
+{
+    return (struct pfetch_job *)(void *)
+        ((char *)msg - offsetof(struct pfetch_job, verdict));
+}
+
+static inline struct pfetch_job *pf_job_of_settled(struct pf_msg *msg)
+{
+    return (struct pfetch_job *)(void *)
+        ((char *)msg - offsetof(struct pfetch_job, settled));
+}
+
+static inline struct pfetch_job *pf_job_of_delay(struct pf_heap_node *node)
+{
+    return (struct pfetch_job *)(void *)
+        ((char *)node - offsetof(struct pfetch_job, delay));
+}
+
+/* A copy of the request, without a URL yet.  NULL: out of memory. */
+struct pfetch_job *pf_job_create(const struct pfetch_request *request);
+
+/* NULL is allowed. */
+void pf_job_free(struct pfetch_job *job);
+
+/* The owner's verdict.  text may be NULL. */
+void pf_job_set_verdict(struct pfetch_job *job, enum pfetch_status status,
+                        enum pfetch_class cls, const char *text);
+
+/* The handler's reason, copied. */
+void pf_job_keep_reason(struct pfetch_job *job,
+                        const struct pfetch_failure *why);
+
+/* The next hop's URL; given. */
+void pf_job_set_url(struct pfetch_job *job, struct pf_url *url);
+
+/* Where the next attempt continues; etag is copied.  offset 0: nowhere, from
+ * the beginning (cannot fail).  0 or PFETCH_ENOMEM: then from the beginning. */
+int pf_job_set_resume(struct pfetch_job *job, int64_t offset, int64_t total,
+                      const char *etag);
+
+/* The record as far as the engine knows it.  Pointers are borrowed from the
+ * job. */
+void pf_job_record(const struct pfetch_job *job,
+                   struct pfetch_record *record);
+
+#endif

@@ -1,0 +1,650 @@
+/* pfetch.c - the downloader: what starts the threads, and ends them.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ *     pfetch_add()          any thread, one at a time (the "turn")
+ *         | a place is reserved, then plan()
+ *         v
+ *     URL queue  <------+   urlqueue.c, host.c
+ *         | pop         | redirect, retry
+ *         v             |
+ *     N workers  -------+   worker.c: transfer.c (libcurl), verdict.c,
+ *         |                 conncache.c, trust.c, body.c
+ *         | blocks, verdicts
+ *         v
+ *     result queue          resultqueue.c, bounded by block.c
+ *         | pop all
+ *         v
+ *     one writer            writer.c: begin, take, end, done; on_record
+ *
+ * Finish: the URL queue is closed, the workers drain it and end; what a stop
+ * left in it goes to the result queue; that is closed, the writer drains it,
+ * calls done() and ends.  Stop: the URL queue gives out no more jobs, and the
+ * stop word (stop.h) makes transfers and waits for blocks end; then all goes
+ * on as in finish.
+ *
+ * Nobody holds two locks, and nobody holds one across libcurl, a handler or
+ * I/O.
+ */
+#include "config.h"
+
+#include "pfetch.h"
+
+#include "block.h"
+#include "conncache.h"
+#include "resultqueue.h"
+#include "stats.h"
+#include "stop.h"
+#include "transfer.h"
+#include "trust.h"
+#include "url.h"
+#include "urlqueue.h"
+#include "worker.h"
+#include "writer.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    WORKERS_MAX = 1024,
+    IDLE_MAX = 65536,
+    REDIRS_MAX = 1000,
+    RETRIES_MAX = 1000,
+    CURL_VERSION_MIN = 0x075800 /* 7.88.0 */
+};
+
+/* libcurl gives up kept connections after this long itself
+ * (CURLOPT_MAXAGE_CONN(3)). */
+#define IDLE_AGE_MS INT64_C(118000)
+#define DURATION_MAX_MS (INT64_C(1000) * 86400 * 365)
+
+struct pfetch {
+    struct pfetch_options options; /* strings are own copies; read-only */
+    struct pf_stop stop;
+    struct pf_stats stats;
+    struct pf_urlqueue urls;
+    struct pf_resultqueue results;
+    struct pf_block_pool pool;
+    struct pf_conncache conncache;
+    struct pf_trust trust;
+    struct pf_transfer_context transfer_context;
+    struct pf_worker_context worker_context;
+    struct pf_worker *workers;     /* options.workers of them */
+    unsigned worker_count;         /* started */
+    struct pf_writer writer;
+    bool is_finished;              /* by the thread that finishes */
+
+    pthread_mutex_t lock;          /* guards the rest */
+    pthread_cond_t turn_free;      /* signalled when has_turn becomes false */
+    bool has_turn;                 /* a thread is adding (or finish has
+                                    * taken the turn for good) */
+    bool is_stopped;               /* pfetch_stop() was called */
+    bool is_broken;                /* the place is unusable; why says how */
+    struct pfetch_failure why;     /* the first reason */
+};
+
+/* --- options --------------------------------------------------------------- */
+
+void pfetch_options_init(struct pfetch_options *options)
+{
+    *options = (struct pfetch_options){
+        .size = sizeof(*options),
+        .workers = 16,
+        .max_idle = 1024,
+        .queue_jobs = 32768,
+        .queue_bytes = (size_t)16 << 20,
+        .pool_bytes = (size_t)16 << 20,
+        .retries = 4,
+        .retry_http = "408,429,500,502,503,504,520-524",
+        .retry_delay_ms = 1000,
+        .retry_max_delay_ms = 60000,
+        .max_retry_after_ms = 300000,
+        .connect_timeout_ms = 15000,
+        .stall_timeout_ms = 60000,
+        .max_redirs = 20,
+        .user_agent = "pfetch/" PACKAGE_VERSION,
+        .http_version = 11,
+    };
+}
+
+static bool is_duration(int64_t ms, int64_t min)
+{
+    return ms >= min && ms <= DURATION_MAX_MS;
+}
+
+/* What is out of range, or NULL. */
+static const char *find_bad_option(const struct pfetch_options *o)
+{
+    if (o->size != sizeof(*o))
+        return "options.size (use pfetch_options_init())";
+    if (o->workers < 1 || o->workers > WORKERS_MAX)
+        return "options.workers";
+    if (o->max_idle > IDLE_MAX)
+        return "options.max_idle";
+    if (o->queue_jobs < 1 || o->queue_bytes < 1)
+        return "options.queue_jobs or queue_bytes";
+    if (o->retries > RETRIES_MAX || o->max_redirs > REDIRS_MAX)
+        return "options.retries or max_redirs";
+    if (!is_duration(o->retry_delay_ms, 0)
+        || !is_duration(o->retry_max_delay_ms, 0)
+        || !is_duration(o->max_retry_after_ms, 0))
+        return "a retry delay in options";
+    if (!is_duration(o->connect_timeout_ms, 1)
+        || !is_duration(o->stall_timeout_ms, 0))
+        return "a timeout in options";
+    if (o->max_size_bytes < 0)
+        return "options.max_size_bytes";
+    if (o->http_version != 11 && o->http_version != 2)
+        return "options.http_version";
+    return NULL;
+}
+
+static void free_headers(const char *const *headers)
+{
+    for (size_t i = 0; headers != NULL && headers[i] != NULL; i++)
+        free((void *)(uintptr_t)headers[i]);
+    free((void *)(uintptr_t)headers);
+}
+
+static int copy_headers(const char *const *from, const char *const **to)
+{
+    size_t n = 0;
+    const char **copy;
+
+    *to = NULL;
+    if (from == NULL)
+        return 0;
+    while (from[n] != NULL)
+        n++;
+    copy = calloc(n + 1, sizeof(*copy));
+    if (copy == NULL)
+        return PFETCH_ENOMEM;
+    *to = copy;
+    for (size_t i = 0; i < n; i++)
+        if ((copy[i] = strdup(from[i])) == NULL)
+            return PFETCH_ENOMEM;
+    return 0;
+}
+
+/* The strings of the options that are copied one by one. */
+static const size_t option_strings[] = {
+    offsetof(struct pfetch_options, retry_http),
+    offsetof(struct pfetch_options, user_agent),
+    offsetof(struct pfetch_options, username),
+    offsetof(struct pfetch_options, password),
+    offsetof(struct pfetch_options, proxy),
+    offsetof(struct pfetch_options, noproxy),
+    offsetof(struct pfetch_options, cacert),
+    offsetof(struct pfetch_options, capath),
+};
+
+enum { STRINGS = sizeof(option_strings) / sizeof(option_strings[0]) };
+
+static const char **string_at(struct pfetch_options *options, size_t i)
+{
+    return (const char **)(void *)((char *)options + option_strings[i]);
+}
+
+static void free_options(struct pfetch_options *options)
+{
+    for (size_t i = 0; i < STRINGS; i++)
+        free((void *)(uintptr_t)*string_at(options, i));
+    free_headers(options->headers);
+}
+
+static int copy_options(struct pfetch_options *to,
+                        const struct pfetch_options *from)
+{
+    int error;
+
+    *to = *from;
+    for (size_t i = 0; i < STRINGS; i++)
+        *string_at(to, i) = NULL;
+    error = copy_headers(from->headers, &to->headers);
+    for (size_t i = 0; i < STRINGS && error == 0; i++) {
+        struct pfetch_options copy = *from;
+        const char *s = *string_at(&copy, i);
+
+        if (s != NULL && (*string_at(to, i) = strdup(s)) == NULL)
+            error = PFETCH_ENOMEM;
+    }
+    return error;
+}
+
+/* --- create and free ------------------------------------------------------- */
+
+int pfetch_global_init(void)
+{
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0
+                                                             : PFETCH_ECURL;
+}
+
+const char *pfetch_curl_version(char *text, size_t size)
+{
+    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+
+    (void)snprintf(text, size, "libcurl/%s %s%s%s%s%s", info->version,
+                   info->ssl_version == NULL ? "no TLS" : info->ssl_version,
+                   info->features & CURL_VERSION_HTTP2 ? " HTTP2" : "",
+                   info->features & CURL_VERSION_IPV6 ? " IPv6" : "",
+                   info->features & CURL_VERSION_IDN ? " IDN" : "",
+                   info->features & CURL_VERSION_ASYNCHDNS ? " AsynchDNS"
+                                                           : "");
+    return text;
+}
+
+static void break_run(void *user, const struct pfetch_failure *why)
+{
+    struct pfetch *pf = user;
+    bool is_first;
+
+    pf_mutex_lock(&pf->lock);
+    is_first = !pf->is_broken;
+    if (is_first) {
+        pf->is_broken = true;
+        pf->why = *why;
+    }
+    pf_mutex_unlock(&pf->lock);
+    pfetch_stop(pf, 0);
+    if (is_first && pf->options.on_broken != NULL)
+        pf->options.on_broken(pf->options.user, why);
+}
+
+static void set_contexts(struct pfetch *pf,
+                         const struct pfetch_handler *handler)
+{
+    pf->transfer_context = (struct pf_transfer_context){
+        .options = &pf->options, .conncache = &pf->conncache,
+        .trust = &pf->trust, .stop = &pf->stop, .stats = &pf->stats,
+    };
+    pf->worker_context.options = &pf->options;
+    pf->worker_context.transfer = &pf->transfer_context;
+    pf->worker_context.urls = &pf->urls;
+    pf->worker_context.results = &pf->results;
+    pf->worker_context.stats = &pf->stats;
+    pf->worker_context.on_broken = break_run;
+    pf->worker_context.user = pf;
+    pf->writer = (struct pf_writer){
+        .on_record = pf->options.on_record,
+        .record_user = pf->options.user, .results = &pf->results,
+        .pool = &pf->pool, .urls = &pf->urls, .stats = &pf->stats,
+        .on_broken = break_run, .user = pf,
+    };
+    if (handler != NULL)
+        pf->writer.handler = *handler;
+}
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed;
+
+    if (getentropy(&seed, sizeof(seed)) != 0)
+        seed = (uint64_t)pf_now_us() * UINT64_C(2685821657736338717);
+    return seed;
+}
+
+/* As many workers as can be had, at least one. */
+static int start_workers(struct pfetch *pf)
+{
+    int error = 0;
+
+    if (pf->options.dry_run)
+        return 0;
+    while (pf->worker_count < pf->options.workers) {
+        error = pf_worker_start(&pf->workers[pf->worker_count],
+                                &pf->worker_context, &pf->pool,
+                                random_seed());
+        if (error != 0)
+            break;
+        pf->worker_count++;
+    }
+    return pf->worker_count > 0 ? 0 : error;
+}
+
+/* The parts without threads, in the order of the fields.  On failure what
+ * was made is undone. */
+static int init_parts(struct pfetch *pf)
+{
+    const struct pfetch_options *o = &pf->options;
+
+    pf_mutex_init(&pf->lock);
+    pf_cond_init(&pf->turn_free);
+    pf_stop_init(&pf->stop);
+    pf_resultqueue_init(&pf->results);
+    pf_block_pool_init(&pf->pool, o->pool_bytes, &pf->stop);
+    pf->workers = calloc(o->workers, sizeof(*pf->workers));
+    if (pf->workers == NULL)
+        goto out_pool;
+    if (pf_urlqueue_init(&pf->urls, o->queue_jobs, o->queue_bytes) != 0)
+        goto out_workers;
+    if (pf_conncache_init(&pf->conncache, o->max_idle, IDLE_AGE_MS,
+                          &pf->stats) != 0)
+        goto out_urls;
+    if (pf_trust_init(&pf->trust, o) == 0)
+        return 0;
+    pf_conncache_fini(&pf->conncache);
+out_urls:
+    pf_urlqueue_fini(&pf->urls);
+out_workers:
+    free(pf->workers);
+out_pool:
+    pf_block_pool_fini(&pf->pool);
+    pf_resultqueue_fini(&pf->results);
+    pf_cond_fini(&pf->turn_free);
+    pf_mutex_fini(&pf->lock);
+    return PFETCH_ENOMEM;
+}
+
+static void fini_parts(struct pfetch *pf)
+{
+    pf_trust_fini(&pf->trust);
+    pf_conncache_fini(&pf->conncache);
+    pf_urlqueue_fini(&pf->urls);
+    free(pf->workers);
+    pf_block_pool_fini(&pf->pool);
+    pf_resultqueue_fini(&pf->results);
+    pf_cond_fini(&pf->turn_free);
+    pf_mutex_fini(&pf->lock);
+}
+
+/* The threads.  On failure none runs. */
+static int start(struct pfetch *pf, struct pfetch_failure *why)
+{
+    int error = 0;
+
+    if (pf->trust.is_named)
+        error = pf_trust_load(&pf->trust, why);
+    if (error == 0)
+        error = pf_writer_start(&pf->writer);
+    if (error != 0)
+        return error;
+    error = start_workers(pf);
+    if (error != 0) {
+        /* Nothing was added, so done() has nothing to end. */
+        pf->writer.handler.done = NULL;
+        pf_resultqueue_close(&pf->results);
+        pf_writer_join(&pf->writer);
+    }
+    return error;
+}
+
+int pfetch_create(struct pfetch **out, const struct pfetch_options *options,
+                  const struct pfetch_handler *handler,
+                  struct pfetch_failure *why)
+{
+    const char *bad = find_bad_option(options);
+    struct pfetch *pf;
+    int error;
+
+    *out = NULL;
+    pfetch_failure_set(why, PFETCH_CLASS_NONE, "%s", "");
+    if (bad != NULL) {
+        pfetch_failure_set(why, PFETCH_CLASS_NONE, "out of range: %s", bad);
+        return PFETCH_EINVAL;
+    }
+    if (pfetch_global_init() != 0
+        || curl_version_info(CURLVERSION_NOW)->version_num
+               < CURL_VERSION_MIN) {
+        pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
+                           "libcurl 7.88.0 or later is needed");
+        return PFETCH_ECURL;
+    }
+    pf = calloc(1, sizeof(*pf));
+    if (pf == NULL)
+        return PFETCH_ENOMEM;
+    error = copy_options(&pf->options, options);
+    if (error != 0)
+        goto out_options;
+    if (pf_status_set_parse(&pf->worker_context.retry_http,
+                            pf->options.retry_http) != 0) {
+        pfetch_failure_set(why, PFETCH_CLASS_NONE,
+                           "out of range: options.retry_http");
+        error = PFETCH_EINVAL;
+        goto out_options;
+    }
+    error = init_parts(pf);
+    if (error != 0)
+        goto out_options;
+    set_contexts(pf, handler);
+    error = start(pf, why);
+    if (error != 0)
+        goto out_parts;
+    *out = pf;
+    return 0;
+out_parts:
+    fini_parts(pf);
+out_options:
+    free_options(&pf->options);
+    free(pf);
+    return error;
+}
+
+void pfetch_free(struct pfetch *pf)
+{
+    if (pf == NULL)
+        return;
+    if (!pf->is_finished) {
+        pfetch_stop(pf, 0);
+        (void)pfetch_finish(pf, NULL); /* the caller did not want to know */
+    }
+    fini_parts(pf);
+    free_options(&pf->options);
+    free(pf);
+}
+
+/* --- adding ---------------------------------------------------------------- */
+
+/* One thread adds at a time, so that plan() sees the list in order.  The turn
+ * is a flag and not a mutex held across plan(): nothing else waits for it
+ * but those who add, and pfetch_finish(). */
+static void take_turn(struct pfetch *pf)
+{
+    pf_mutex_lock(&pf->lock);
+    while (pf->has_turn)
+        pf_cond_wait(&pf->turn_free, &pf->lock);
+    pf->has_turn = true;
+    pf_mutex_unlock(&pf->lock);
+}
+
+static void give_turn(struct pfetch *pf)
+{
+    pf_mutex_lock(&pf->lock);
+    pf->has_turn = false;
+    pf_cond_signal(&pf->turn_free);
+    pf_mutex_unlock(&pf->lock);
+}
+
+/* A verdict without a transfer. */
+static void conclude(struct pfetch *pf, struct pfetch_job *job,
+                     enum pfetch_status status, enum pfetch_class cls,
+                     const char *text)
+{
+    pf_job_set_verdict(job, status, cls, text);
+    pf_resultqueue_push(&pf->results, &job->verdict, &job->verdict);
+}
+
+static void enqueue(struct pfetch *pf, struct pfetch_job *job)
+{
+    int error;
+
+    job->is_planned = true;
+    if (pf->options.dry_run) {
+        conclude(pf, job, PFETCH_STATUS_PLANNED, PFETCH_CLASS_NONE, NULL);
+        return;
+    }
+    error = pf_urlqueue_push(&pf->urls, job);
+    if (error == PFETCH_ESTOPPED)
+        conclude(pf, job, PFETCH_STATUS_NOT_ATTEMPTED, PFETCH_CLASS_NONE,
+                 NULL);
+    else if (error != 0)
+        conclude(pf, job, PFETCH_STATUS_FAILED, PFETCH_CLASS_LOCAL,
+                 pfetch_strerror(error));
+}
+
+/* Asks the handler, and hands the job over to whoever is next. */
+static void plan(struct pfetch *pf, struct pfetch_job *job)
+{
+    const struct pfetch_handler *handler = &pf->writer.handler;
+    struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
+    enum pfetch_reply reply = PFETCH_GO;
+
+    if (handler->plan != NULL)
+        reply = handler->plan(handler->self, job, &why);
+    switch (reply) {
+    case PFETCH_GO:
+        enqueue(pf, job);
+        return;
+    case PFETCH_SKIP:
+        conclude(pf, job, PFETCH_STATUS_SKIPPED, PFETCH_CLASS_NONE, why.text);
+        return;
+    case PFETCH_BROKEN:
+        break_run(pf, &why);
+        break;
+    default:
+        break;
+    }
+    conclude(pf, job, PFETCH_STATUS_FAILED,
+             why.cls == PFETCH_CLASS_NONE ? PFETCH_CLASS_HANDLER : why.cls,
+             why.text);
+}
+
+/* Takes a request in for which a place is reserved. */
+static int take_in(struct pfetch *pf, const struct pfetch_request *request,
+                   const struct pfetch_failure *rejected, size_t bytes)
+{
+    struct pfetch_failure why;
+    struct pfetch_job *job = pf_job_create(request);
+
+    if (job == NULL) {
+        pf_urlqueue_release(&pf->urls, 1, bytes);
+        return PFETCH_ENOMEM;
+    }
+    job->queue_bytes = bytes;
+    job->results = &pf->results;
+    pf_stat_add(&pf->stats.added, 1);
+    if (rejected != NULL) {
+        conclude(pf, job, PFETCH_STATUS_FAILED, rejected->cls,
+                 rejected->text);
+    } else if (pf_url_parse(request->url, &job->home, &why) != 0) {
+        conclude(pf, job, PFETCH_STATUS_FAILED, why.cls, why.text);
+    } else {
+        job->url = job->home;
+        plan(pf, job);
+    }
+    return 0;
+}
+
+static int add(struct pfetch *pf, const struct pfetch_request *request,
+               const struct pfetch_failure *rejected)
+{
+    size_t bytes = request->url == NULL ? 0 : strlen(request->url);
+    int error;
+
+    take_turn(pf);
+    error = pf_urlqueue_reserve(&pf->urls, bytes);
+    if (error == 0)
+        error = take_in(pf, request, rejected, bytes);
+    give_turn(pf);
+    return error;
+}
+
+int pfetch_add(struct pfetch *pf, const struct pfetch_request *request)
+{
+    return add(pf, request, NULL);
+}
+
+int pfetch_reject(struct pfetch *pf, const struct pfetch_request *request,
+                  const struct pfetch_failure *why)
+{
+    return add(pf, request, why);
+}
+
+/* --- the end --------------------------------------------------------------- */
+
+void pfetch_stop(struct pfetch *pf, int64_t grace_ms)
+{
+    int64_t now_ms = pf_now_ms();
+
+    if (grace_ms < 0)
+        grace_ms = 0;
+    if (grace_ms < PF_NEVER - now_ms)
+        pf_stop_abort_at(&pf->stop, now_ms + grace_ms);
+    pf_mutex_lock(&pf->lock);
+    pf->is_stopped = true;
+    pf_mutex_unlock(&pf->lock);
+    pf_urlqueue_stop(&pf->urls);
+    pf_block_pool_wake(&pf->pool);
+}
+
+/* What a stop has left in the URL queue. */
+static void conclude_left(struct pfetch *pf)
+{
+    struct pfetch_job *job;
+    char text[PFETCH_TEXT_BYTES];
+
+    while ((job = pf_urlqueue_take_left(&pf->urls)) != NULL) {
+        if (job->attempts == 0) {
+            conclude(pf, job, PFETCH_STATUS_NOT_ATTEMPTED, PFETCH_CLASS_NONE,
+                     NULL);
+            continue;
+        }
+        (void)snprintf(text, sizeof(text),
+                       "stopped before the next attempt%s%.200s",
+                       job->message == NULL ? "" : "; before: ",
+                       job->message == NULL ? "" : job->message);
+        conclude(pf, job, PFETCH_STATUS_FAILED, PFETCH_CLASS_STOPPED, text);
+    }
+}
+
+enum pfetch_end pfetch_finish(struct pfetch *pf, struct pfetch_failure *why)
+{
+    enum pfetch_end end = PFETCH_END_COMPLETE;
+
+    pf_urlqueue_close(&pf->urls);
+    take_turn(pf); /* for good: who still adds is done first */
+    for (unsigned i = 0; i < pf->worker_count; i++)
+        pf_worker_join(&pf->workers[i]);
+    conclude_left(pf);
+    pf_resultqueue_close(&pf->results);
+    pf_writer_join(&pf->writer);
+    for (unsigned i = 0; i < pf->worker_count; i++)
+        pf_worker_fini(&pf->workers[i]);
+    pf->is_finished = true;
+    pf_mutex_lock(&pf->lock);
+    if (pf->is_broken)
+        end = PFETCH_END_LOCAL;
+    else if (pf->is_stopped)
+        end = PFETCH_END_STOPPED;
+    if (why != NULL)
+        *why = pf->why;
+    pf_mutex_unlock(&pf->lock);
+    return end;
+}
+
+/* --- counters -------------------------------------------------------------- */
+
+void pfetch_get_counters(const struct pfetch *pf, struct pfetch_counters *c)
+{
+    const struct pf_stats *s = &pf->stats;
+
+    c->workers = pf->worker_count;
+    c->added = pf_stat_get(&s->added);
+    c->ok = pf_stat_get(&s->status[PFETCH_STATUS_OK]);
+    c->failed = pf_stat_get(&s->status[PFETCH_STATUS_FAILED]);
+    c->skipped = pf_stat_get(&s->status[PFETCH_STATUS_SKIPPED])
+                 + pf_stat_get(&s->status[PFETCH_STATUS_PLANNED]);
+    c->not_attempted = pf_stat_get(&s->status[PFETCH_STATUS_NOT_ATTEMPTED]);
+    c->running = pf_stat_get(&s->running);
+    /* The lock of the queue is taken for this one number. */
+    c->delayed = pf_urlqueue_delayed((struct pf_urlqueue *)(uintptr_t)
+                                     &pf->urls);
+    c->retries = pf_stat_get(&s->retries);
+    c->redirects = pf_stat_get(&s->redirects);
+    c->body_bytes = pf_stat_get(&s->body_bytes);
+    c->connections_opened = pf_stat_get(&s->connections_opened);
+    c->connections_reused = pf_stat_get(&s->connections_reused);
+    c->connections_discarded = pf_stat_get(&s->connections_discarded);
+}

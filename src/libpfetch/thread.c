@@ -1,0 +1,156 @@
+/* thread.c - see thread.h.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "config.h"
+
+#include "thread.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* libcurl, OpenSSL and one 16 KiB receive buffer fit into half of this; the
+ * default of 8 MiB (glibc) or 128 KiB (musl) is too much for a thousand
+ * workers or too little for TLS.  Sanitizers need larger frames. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STACK_BYTES ((size_t)2 << 20)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define STACK_BYTES ((size_t)2 << 20)
+#endif
+#endif
+#ifndef STACK_BYTES
+#define STACK_BYTES ((size_t)256 << 10)
+#endif
+
+static void must(int error)
+{
+    if (error != 0)
+        abort();
+}
+
+void pf_mutex_init(pthread_mutex_t *mutex)
+{
+    must(pthread_mutex_init(mutex, NULL));
+}
+
+void pf_mutex_fini(pthread_mutex_t *mutex)
+{
+    must(pthread_mutex_destroy(mutex));
+}
+
+void pf_mutex_lock(pthread_mutex_t *mutex)
+{
+    must(pthread_mutex_lock(mutex));
+}
+
+void pf_mutex_unlock(pthread_mutex_t *mutex)
+{
+    must(pthread_mutex_unlock(mutex));
+}
+
+void pf_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+
+    must(pthread_condattr_init(&attr));
+    must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+    must(pthread_cond_init(cond, &attr));
+    must(pthread_condattr_destroy(&attr));
+}
+
+void pf_cond_fini(pthread_cond_t *cond)
+{
+    must(pthread_cond_destroy(cond));
+}
+
+void pf_cond_signal(pthread_cond_t *cond)
+{
+    must(pthread_cond_signal(cond));
+}
+
+void pf_cond_broadcast(pthread_cond_t *cond)
+{
+    must(pthread_cond_broadcast(cond));
+}
+
+void pf_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+    must(pthread_cond_wait(cond, mutex));
+}
+
+bool pf_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                        int64_t deadline_ms)
+{
+    struct timespec ts;
+    int error;
+
+    if (deadline_ms == PF_NEVER) {
+        pf_cond_wait(cond, mutex);
+        return true;
+    }
+    if (deadline_ms < 0)
+        deadline_ms = 0;
+    ts.tv_sec = (time_t)(deadline_ms / 1000);
+    ts.tv_nsec = (long)(deadline_ms % 1000) * 1000000;
+    error = pthread_cond_timedwait(cond, mutex, &ts);
+    if (error == ETIMEDOUT)
+        return false;
+    must(error);
+    return true;
+}
+
+int pf_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
+                    void *arg)
+{
+    pthread_attr_t attr;
+    sigset_t all, old;
+    int error;
+
+    error = pthread_attr_init(&attr);
+    if (error != 0)
+        return error;
+    must(pthread_attr_setstacksize(&attr, STACK_BYTES));
+    (void)sigfillset(&all); /* cannot fail on a valid set */
+    must(pthread_sigmask(SIG_SETMASK, &all, &old));
+    error = pthread_create(thread, &attr, run, arg);
+    must(pthread_sigmask(SIG_SETMASK, &old, NULL));
+    must(pthread_attr_destroy(&attr));
+#ifdef __linux__
+    if (error == 0)
+        (void)pthread_setname_np(*thread, name); /* for debuggers only */
+#else
+    (void)name;
+#endif
+    return error;
+}
+
+void pf_thread_join(pthread_t thread)
+{
+    must(pthread_join(thread, NULL));
+}
+
+int64_t pf_now_us(void)
+{
+    struct timespec ts;
+
+    if (clock_gettime(CLOCK_MONOTONIC, &ts) != 0)
+        abort();
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t pf_now_ms(void)
+{
+    return pf_now_us() / 1000;
+}
+
+int64_t pf_wall_ms(void)
+{
+    struct timespec ts;
+
+    if (clock_gettime(CLOCK_REALTIME, &ts) != 0)
+        abort();
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}

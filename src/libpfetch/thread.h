@@ -1,0 +1,50 @@
+/* thread.h - pthreads and the monotonic clock, wrapped once.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A pthread call that fails on a valid object is a bug in this program, not
+ * an error a caller could handle: these wrappers abort then, so that callers
+ * read clean.  What can really fail (starting a thread) returns an error.
+ * All deadlines are on CLOCK_MONOTONIC: a step of the wall clock neither
+ * stretches nor fires them.
+ */
+#ifndef PF_THREAD_H
+#define PF_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+void pf_mutex_init(pthread_mutex_t *mutex);
+void pf_mutex_fini(pthread_mutex_t *mutex);
+void pf_mutex_lock(pthread_mutex_t *mutex);
+void pf_mutex_unlock(pthread_mutex_t *mutex);
+
+void pf_cond_init(pthread_cond_t *cond);
+void pf_cond_fini(pthread_cond_t *cond);
+void pf_cond_signal(pthread_cond_t *cond);
+void pf_cond_broadcast(pthread_cond_t *cond);
+void pf_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
+
+/* Returns false when deadline_ms (on pf_now_ms()'s clock) has passed.
+ * PF_NEVER waits without end. */
+bool pf_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                        int64_t deadline_ms);
+
+#define PF_NEVER INT64_MAX
+
+/* Starts a thread with a small explicit stack and all signals blocked.  0, or
+ * an errno value: then nothing was started. */
+int pf_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
+                    void *arg);
+void pf_thread_join(pthread_t thread);
+
+/* The monotonic clock, from an arbitrary start. */
+int64_t pf_now_ms(void);
+int64_t pf_now_us(void);
+
+/* The wall clock, for records only: milliseconds since 1970, UTC. */
+int64_t pf_wall_ms(void);
+
+#endif

@@ -1,0 +1,716 @@
+/* transfer.c - one attempt to fetch one URL, by libcurl.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Each worker has one easy handle for its life.  What does not change is set
+ * once, in setup(); what belongs to a URL is set in prepare() and, where it
+ * is often the same, only when it differs.
+ *
+ * libcurl is given the small jobs only: one hop (redirects are judged by
+ * verdict.c and go through the URL queue), no retries, no low-speed check
+ * (it averages, and it counts the time in which this side does not read).
+ * Stalls are measured here: from the moment the request is sent, the time
+ * since the last byte of header or body, less the time spent waiting for a
+ * block.  Until then CURLOPT_CONNECTTIMEOUT_MS limits name resolution,
+ * connection and TLS together.
+ *
+ * A transfer is aborted from libcurl's progress callback, which comes with
+ * each event and at least once a second: on stop, when the handler has given
+ * the job up, and when the transfer has stalled.
+ *
+ * Bodies of answers that cannot be accepted (404, redirects) are read and
+ * dropped as long as they are small, so that the connection can be kept.
+ */
+#include "config.h"
+
+#include "transfer.h"
+
+#include "body.h"
+#include "conncache.h"
+#include "trust.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Of a body that will not be stored, this much is read to keep the
+ * connection; a longer one closes it. */
+enum { DROP_BODY_MAX_BYTES = 64 * 1024 };
+
+/* libcurl's receive buffer: large enough for one block, as long as all
+ * workers together stay modest. */
+enum {
+    BUFFER_MIN_BYTES = 16 * 1024,
+    BUFFER_MAX_BYTES = 256 * 1024,
+    BUFFERS_ALL_BYTES = 8 * 1024 * 1024
+};
+
+struct pf_transfer {
+    const struct pf_transfer_context *context;
+    struct pf_body *body;
+    CURL *easy;
+    struct curl_slist *headers;       /* options->headers */
+    const struct curl_slist *headers_set; /* what the handle has now */
+    const char *user_set;             /* whose name it has now; compared as a
+                                       * pointer, never read */
+    char errbuf[CURL_ERROR_SIZE];
+
+    /* Of the attempt going on. */
+    struct pfetch_job *job;
+    struct pf_attempt *attempt;
+    int64_t last_byte_ms;  /* 0: not connected yet */
+    int64_t dropped_bytes;
+    bool is_judged;        /* the header was complete and looked at */
+    bool is_acceptable;
+    bool is_enough;        /* aborted by us although nothing is wrong */
+};
+
+/* --- callbacks ------------------------------------------------------------- */
+
+static void fail(struct pf_transfer *t, enum pfetch_class cls, bool transient,
+                 const char *text)
+{
+    pfetch_failure_set(&t->attempt->why, cls, "%s", text);
+    t->attempt->transient = transient;
+}
+
+static void fail_place(struct pf_transfer *t, const char *text)
+{
+    fail(t, PFETCH_CLASS_LOCAL, false, text);
+    t->attempt->is_place = true;
+}
+
+/* The connection is there, the request is about to be sent. */
+static int on_request(void *data, char *remote_ip, char *local_ip,
+                      int remote_port, int local_port)
+{
+    struct pf_transfer *t = data;
+
+    (void)local_ip;
+    (void)remote_port;
+    (void)local_port;
+    (void)snprintf(t->attempt->remote_ip, sizeof(t->attempt->remote_ip), "%s",
+                   remote_ip);
+    t->last_byte_ms = pf_now_ms();
+    return CURL_PREREQFUNC_OK;
+}
+
+static void fail_stalled(struct pf_transfer *t)
+{
+    const struct pf_response *r = t->attempt->response;
+    int64_t length = pf_response_body_length(r);
+    int64_t ms = t->context->options->stall_timeout_ms;
+
+    t->attempt->transient = true;
+    if (!r->is_complete)
+        pfetch_failure_set(&t->attempt->why, PFETCH_CLASS_TIMEOUT,
+                           "no answer for %" PRId64 ".%" PRId64 " s",
+                           ms / 1000, ms % 1000 / 100);
+    else if (length >= 0)
+        pfetch_failure_set(&t->attempt->why, PFETCH_CLASS_TIMEOUT,
+                           "no byte for %" PRId64 ".%" PRId64 " s after %"
+                           PRId64 " of %" PRId64 " bytes", ms / 1000,
+                           ms % 1000 / 100, t->attempt->body_bytes, length);
+    else
+        pfetch_failure_set(&t->attempt->why, PFETCH_CLASS_TIMEOUT,
+                           "no byte for %" PRId64 ".%" PRId64 " s after %"
+                           PRId64 " bytes", ms / 1000, ms % 1000 / 100,
+                           t->attempt->body_bytes);
+}
+
+static bool is_unwanted(struct pf_transfer *t)
+{
+    if (!atomic_load_explicit(&t->job->is_cancelled, memory_order_relaxed)
+        && !pf_stop_is_abort(t->context->stop))
+        return false;
+    t->attempt->is_stopped = true;
+    fail(t, PFETCH_CLASS_STOPPED, false, "the transfer was stopped");
+    return true;
+}
+
+static int on_progress(void *data, curl_off_t down_total, curl_off_t down,
+                       curl_off_t up_total, curl_off_t up)
+{
+    struct pf_transfer *t = data;
+    int64_t stall_ms = t->context->options->stall_timeout_ms;
+
+    (void)down_total;
+    (void)down;
+    (void)up_total;
+    (void)up;
+    if (is_unwanted(t))
+        return 1;
+    if (stall_ms > 0 && t->last_byte_ms > 0
+        && pf_now_ms() - t->last_byte_ms >= stall_ms) {
+        fail_stalled(t);
+        return 1;
+    }
+    return 0;
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *data)
+{
+    struct pf_transfer *t = data;
+    struct pf_response *r = t->attempt->response;
+
+    size *= n;
+    t->last_byte_ms = pf_now_ms();
+    if (r->header_bytes + size > PF_HEADER_MAX_BYTES) {
+        fail(t, PFETCH_CLASS_TOO_LARGE, false,
+             "the header of the answer does not end");
+        return 0;
+    }
+    if (pf_response_header(r, line, size) != 0) {
+        fail_place(t, "out of memory");
+        return 0;
+    }
+    return size;
+}
+
+/* The header is complete and a body begins (or the transfer has ended). */
+static void look_at_header(struct pf_transfer *t)
+{
+    struct pf_attempt *a = t->attempt;
+    struct pf_response *r = a->response;
+    time_t modified;
+
+    t->is_judged = true;
+    t->is_acceptable = pf_is_acceptable(a);
+    if (!t->is_acceptable)
+        return;
+    modified = r->last_modified == NULL ? -1
+                                        : curl_getdate(r->last_modified, NULL);
+    r->last_modified_unix = modified;
+    pf_body_begin(t->body, t->job, r, pf_body_offset(a));
+}
+
+static bool is_too_large(const struct pf_transfer *t, int64_t more)
+{
+    const struct pf_attempt *a = t->attempt;
+    int64_t max = t->context->options->max_size_bytes;
+
+    return max > 0
+           && (pf_whole_length(a) > max
+               || pf_body_offset(a) + a->body_bytes + more > max);
+}
+
+static size_t write_body(struct pf_transfer *t, const char *data, size_t size)
+{
+    char text[80];
+
+    if (is_too_large(t, (int64_t)size)) {
+        (void)snprintf(text, sizeof(text),
+                       "the body is longer than %" PRId64 " bytes",
+                       t->context->options->max_size_bytes);
+        fail(t, PFETCH_CLASS_TOO_LARGE, false, text);
+        return 0;
+    }
+    switch (pf_body_write(t->body, data, size)) {
+    case PF_BODY_OK:
+        break;
+    case PF_BODY_ABORTED:
+        t->attempt->is_stopped = true;
+        fail(t, PFETCH_CLASS_STOPPED, false, "the transfer was stopped");
+        return 0;
+    case PF_BODY_NO_MEMORY:
+        fail_place(t, "out of memory");
+        return 0;
+    }
+    t->attempt->body_bytes += (int64_t)size;
+    pf_stat_add(&t->context->stats->body_bytes, size);
+    return size;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *user)
+{
+    struct pf_transfer *t = user;
+
+    size *= n;
+    if (!t->is_judged)
+        look_at_header(t);
+    if (t->is_acceptable) {
+        size = write_body(t, data, size);
+        /* Waiting for a block was this side's time, not the server's. */
+        t->last_byte_ms = pf_now_ms();
+        return size;
+    }
+    t->last_byte_ms = pf_now_ms();
+    t->dropped_bytes += (int64_t)size;
+    if (t->dropped_bytes > DROP_BODY_MAX_BYTES) {
+        t->is_enough = true;
+        return 0;
+    }
+    return size;
+}
+
+/* --- the handle ------------------------------------------------------------ */
+
+static long buffer_bytes(unsigned workers)
+{
+    long bytes = BUFFERS_ALL_BYTES / (long)workers;
+
+    if (bytes < BUFFER_MIN_BYTES)
+        return BUFFER_MIN_BYTES;
+    return bytes > BUFFER_MAX_BYTES ? BUFFER_MAX_BYTES : bytes;
+}
+
+#define SET(option, value)                                      \
+    do {                                                        \
+        if (curl_easy_setopt(easy, option, value) != CURLE_OK)  \
+            return PFETCH_ECURL;                                \
+    } while (0)
+
+static int set_callbacks(struct pf_transfer *t, CURL *easy)
+{
+    SET(CURLOPT_ERRORBUFFER, t->errbuf);
+    SET(CURLOPT_NOPROGRESS, 0L);
+    SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+    SET(CURLOPT_XFERINFODATA, t);
+    SET(CURLOPT_PREREQFUNCTION, on_request);
+    SET(CURLOPT_PREREQDATA, t);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, t);
+    SET(CURLOPT_WRITEFUNCTION, on_body);
+    SET(CURLOPT_WRITEDATA, t);
+    return 0;
+}
+
+/* Everything that stays the same for the life of the handle. */
+static int setup(struct pf_transfer *t, CURL *easy)
+{
+    const struct pfetch_options *o = t->context->options;
+
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L);
+    SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
+    SET(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    SET(CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout_ms);
+    SET(CURLOPT_BUFFERSIZE, buffer_bytes(o->workers));
+    SET(CURLOPT_USERAGENT, o->user_agent);
+    SET(CURLOPT_HTTP_VERSION,
+        o->http_version == 2 ? (long)CURL_HTTP_VERSION_2TLS
+                             : (long)CURL_HTTP_VERSION_1_1);
+    if (o->proxy != NULL) {
+        SET(CURLOPT_PROXY, o->proxy);
+        SET(CURLOPT_NOPROXY, o->noproxy == NULL ? "" : o->noproxy);
+    } else if (o->noproxy != NULL) {
+        SET(CURLOPT_NOPROXY, o->noproxy);
+    }
+    if (set_callbacks(t, easy) != 0)
+        return PFETCH_ECURL;
+    return pf_trust_setup(t->context->trust, easy);
+}
+
+static int copy_headers(struct pf_transfer *t)
+{
+    const char *const *header = t->context->options->headers;
+
+    for (; header != NULL && *header != NULL; header++) {
+        struct curl_slist *list = curl_slist_append(t->headers, *header);
+
+        if (list == NULL)
+            return PFETCH_ENOMEM;
+        t->headers = list;
+    }
+    return 0;
+}
+
+struct pf_transfer *pf_transfer_create(
+    const struct pf_transfer_context *context, struct pf_body *body)
+{
+    struct pf_transfer *t = calloc(1, sizeof(*t));
+
+    if (t == NULL)
+        return NULL;
+    t->context = context;
+    t->body = body;
+    t->easy = curl_easy_init();
+    if (t->easy == NULL || copy_headers(t) != 0 || setup(t, t->easy) != 0) {
+        pf_transfer_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+void pf_transfer_free(struct pf_transfer *t)
+{
+    if (t == NULL)
+        return;
+    curl_easy_cleanup(t->easy);
+    curl_slist_free_all(t->headers);
+    free(t);
+}
+
+/* --- one attempt ----------------------------------------------------------- */
+
+/* Secrets go to the origin they were given for, and to no other: the user
+ * part of a URL of the list and the options to the list's origin; what a
+ * redirect's URL brings along to nobody. */
+static int set_credentials(struct pf_transfer *t, CURL *easy, bool at_home)
+{
+    const struct pfetch_options *o = t->context->options;
+    const char *user = NULL, *password = NULL;
+    bool of_url = false;
+
+    if (at_home && t->job->home->user != NULL) {
+        user = t->job->home->user;
+        password = t->job->home->password;
+        of_url = true;
+    } else if (at_home) {
+        user = o->username;
+        password = o->password == NULL ? "" : o->password;
+    }
+    if (of_url || user != t->user_set) {
+        SET(CURLOPT_USERNAME, user);
+        SET(CURLOPT_PASSWORD, user == NULL ? NULL : password);
+        /* The next URL may lie at the same address. */
+        t->user_set = of_url ? t->errbuf : user;
+    }
+    return 0;
+}
+
+static int set_headers(struct pf_transfer *t, CURL *easy,
+                       const struct curl_slist *headers)
+{
+    if (headers != t->headers_set) {
+        SET(CURLOPT_HTTPHEADER, headers);
+        t->headers_set = headers;
+    }
+    return 0;
+}
+
+static int prepare(struct pf_transfer *t, CURL *easy)
+{
+    const struct pfetch_job *job = t->job;
+    bool at_home = job->url == job->home
+                   || strcmp(job->url->origin, job->home->origin) == 0;
+
+    SET(CURLOPT_URL, job->url->text);
+    if (set_credentials(t, easy, at_home) != 0)
+        return PFETCH_ECURL;
+    return set_headers(t, easy, at_home ? t->headers : NULL);
+}
+
+/* Asks for the rest of a body only, if it is still the same body. */
+static int prepare_range(struct pf_transfer *t, CURL *easy,
+                         struct curl_slist *if_range, char *text, size_t size)
+{
+    const struct pfetch_job *job = t->job;
+    char range[32];
+
+    (void)snprintf(range, sizeof(range), "%" PRId64 "-", job->resume_offset);
+    (void)snprintf(text, size, "If-Range: %s", job->resume_etag);
+    if_range->data = text;
+    if_range->next = (struct curl_slist *)(uintptr_t)t->headers_set;
+    SET(CURLOPT_RANGE, range);
+    SET(CURLOPT_HTTPHEADER, if_range);
+    t->attempt->asked_offset = job->resume_offset;
+    t->attempt->asked_total = job->resume_total;
+    t->attempt->asked_etag = job->resume_etag;
+    return 0;
+}
+
+static int unprepare_range(struct pf_transfer *t, CURL *easy)
+{
+    SET(CURLOPT_RANGE, NULL);
+    SET(CURLOPT_HTTPHEADER, t->headers_set);
+    return 0;
+}
+
+static CURLcode perform(struct pf_transfer *t)
+{
+    struct curl_slist if_range;
+    char *text = NULL;
+    CURLcode rc = CURLE_OK;
+
+    if (t->job->resume_offset > 0) {
+        size_t size = strlen(t->job->resume_etag) + sizeof("If-Range: ");
+
+        text = malloc(size);
+        if (text == NULL
+            || prepare_range(t, t->easy, &if_range, text, size) != 0)
+            rc = CURLE_OUT_OF_MEMORY;
+    }
+    if (rc == CURLE_OK)
+        rc = curl_easy_perform(t->easy);
+    if (t->job->resume_offset > 0
+        && unprepare_range(t, t->easy) != 0 && rc == CURLE_OK)
+        rc = CURLE_OUT_OF_MEMORY;
+    free(text);
+    return rc;
+}
+
+static int64_t info_us(CURL *easy, CURLINFO what)
+{
+    curl_off_t us = 0;
+
+    if (curl_easy_getinfo(easy, what, &us) != CURLE_OK || us <= 0)
+        return -1;
+    return us;
+}
+
+/* Before the slot is detached: libcurl forgets some of this then. */
+static void collect(struct pf_transfer *t)
+{
+    struct pf_attempt *a = t->attempt;
+    CURL *easy = t->easy;
+    char *url = NULL;
+    long opened = 0;
+
+    a->dns_us = info_us(easy, CURLINFO_NAMELOOKUP_TIME_T);
+    a->connect_us = info_us(easy, CURLINFO_CONNECT_TIME_T);
+    a->tls_us = info_us(easy, CURLINFO_APPCONNECT_TIME_T);
+    a->first_byte_us = info_us(easy, CURLINFO_STARTTRANSFER_TIME_T);
+    if (curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &opened) == CURLE_OK) {
+        a->reused = opened == 0 && t->last_byte_ms > 0;
+        pf_stat_add(&t->context->stats->connections_opened, (uint64_t)opened);
+        if (a->reused)
+            pf_stat_add(&t->context->stats->connections_reused, 1);
+    }
+    if (a->response->status >= 300 && a->response->status < 400
+        && curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &url) == CURLE_OK
+        && url != NULL)
+        a->redirect_url = strdup(url);
+}
+
+/* How far connecting came; libcurl's own timeout covers nothing else. */
+static enum pfetch_class phase(const struct pf_transfer *t)
+{
+    if (t->context->options->proxy != NULL)
+        return PFETCH_CLASS_PROXY;
+    if (t->attempt->dns_us < 0)
+        return PFETCH_CLASS_DNS;
+    if (t->attempt->connect_us < 0 || !t->job->url->tls)
+        return PFETCH_CLASS_CONNECT;
+    return PFETCH_CLASS_TLS;
+}
+
+/* The connection ended before the answer did. */
+static void fail_cut(struct pf_transfer *t, const char *how)
+{
+    struct pf_attempt *a = t->attempt;
+    int64_t length = pf_response_body_length(a->response);
+
+    a->transient = true;
+    if (!a->response->is_complete)
+        pfetch_failure_set(&a->why, PFETCH_CLASS_SHORT,
+                           "%s before the answer was complete", how);
+    else if (length >= 0)
+        pfetch_failure_set(&a->why, PFETCH_CLASS_SHORT,
+                           "%s after %" PRId64 " of %" PRId64 " bytes", how,
+                           a->body_bytes, length);
+    else
+        pfetch_failure_set(&a->why, PFETCH_CLASS_SHORT,
+                           "%s after %" PRId64 " bytes, before the end", how,
+                           a->body_bytes);
+}
+
+static bool is_out_of_descriptors(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS
+           || error == ENOMEM;
+}
+
+/* A handshake that was cut off may work the next time; one that the TLS
+ * library refused (OpenSSL says "error:...:SSL routines::...") will not. */
+static bool is_handshake_cut(const char *text)
+{
+    return strstr(text, "routines") == NULL
+           || strstr(text, "unexpected eof") != NULL;
+}
+
+/* What libcurl's codes mean here.  The texts are libcurl's own where they say
+ * more than ours could. */
+static void classify(struct pf_transfer *t, CURLcode rc, int local_errno)
+{
+    struct pf_attempt *a = t->attempt;
+    const char *text = t->errbuf[0] != '\0' ? t->errbuf
+                                            : curl_easy_strerror(rc);
+    long os_errno = 0;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+    switch (rc) {
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        fail(t, PFETCH_CLASS_PROXY, true, text);
+        break;
+    case CURLE_PROXY:
+        fail(t, PFETCH_CLASS_PROXY, false, text);
+        break;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        fail(t, strstr(text, "thread") != NULL ? PFETCH_CLASS_LOCAL
+                                               : PFETCH_CLASS_DNS,
+             true, text);
+        break;
+    case CURLE_COULDNT_CONNECT:
+        if (is_out_of_descriptors(local_errno))
+            fail(t, PFETCH_CLASS_LOCAL, true, strerror(local_errno));
+        else
+            fail(t, phase(t), true, text);
+        break;
+    case CURLE_OPERATION_TIMEDOUT:
+        fail(t, phase(t), true, text);
+        break;
+    case CURLE_SSL_CONNECT_ERROR:
+        fail(t, PFETCH_CLASS_TLS, is_handshake_cut(text), text);
+        break;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    case CURLE_SSL_CLIENTCERT:
+        fail(t, PFETCH_CLASS_TLS, false, text);
+        break;
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CRL_BADFILE:
+    case CURLE_SSL_ENGINE_NOTFOUND:
+    case CURLE_SSL_ENGINE_SETFAILED:
+    case CURLE_FAILED_INIT:
+        fail_place(t, text);
+        break;
+    case CURLE_PARTIAL_FILE:
+    case CURLE_GOT_NOTHING:
+        fail_cut(t, "the connection was closed");
+        break;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        if (strstr(text, "from proxy after CONNECT") != NULL)
+            fail(t, PFETCH_CLASS_PROXY, false, text);
+        else if (strstr(text, "chunk") != NULL)
+            fail(t, PFETCH_CLASS_PROTOCOL, false, text);
+        else
+            fail_cut(t, os_errno == ECONNRESET ? "the connection was reset"
+                                               : "the connection broke");
+        break;
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        fail(t, PFETCH_CLASS_PROTOCOL, true, text);
+        break;
+    case CURLE_OUT_OF_MEMORY:
+        /* libcurl 7.88 says this, too, of a header line over 100 KB. */
+        if (t->last_byte_ms > 0 && !a->response->is_complete)
+            fail(t, PFETCH_CLASS_TOO_LARGE, false,
+                 "a line of the answer's header is too long");
+        else
+            fail_place(t, "out of memory");
+        break;
+    default:
+        fail(t, PFETCH_CLASS_PROTOCOL, false, text);
+        break;
+    }
+}
+
+static void begin_attempt(struct pf_transfer *t, struct pfetch_job *job,
+                          struct pf_attempt *attempt)
+{
+    *attempt = (struct pf_attempt){ .asked_total = -1, .dns_us = -1,
+                                    .connect_us = -1, .tls_us = -1,
+                                    .first_byte_us = -1 };
+    attempt->response = pf_response_create();
+    t->job = job;
+    t->attempt = attempt;
+    t->last_byte_ms = 0;
+    t->dropped_bytes = 0;
+    t->is_judged = t->is_acceptable = t->is_enough = false;
+    t->errbuf[0] = '\0';
+}
+
+/* The same for plain http through a proxy that all hosts use: the connection
+ * is the proxy's.  With exceptions (noproxy) it depends on the host. */
+static const char *connection_key(const struct pf_transfer *t)
+{
+    const struct pfetch_options *o = t->context->options;
+
+    if (o->proxy != NULL && o->noproxy == NULL && !t->job->url->tls)
+        return o->proxy;
+    return t->job->url->origin;
+}
+
+static void perform_leased(struct pf_transfer *t, struct pf_slot *slot)
+{
+    struct pf_attempt *a = t->attempt;
+    bool keep = false;
+    CURLcode rc;
+
+    if (pf_slot_attach(slot, t->easy) != 0 || prepare(t, t->easy) != 0) {
+        fail_place(t, "out of memory");
+    } else {
+        rc = perform(t);
+        collect(t);
+        if (rc == CURLE_OK && !t->is_judged)
+            look_at_header(t);
+        /* Framing that was odd is the reason for whatever followed it. */
+        if (rc != CURLE_OK && a->why.cls == PFETCH_CLASS_NONE
+            && !t->is_enough && a->response->bad == NULL)
+            classify(t, rc, slot->local_errno);
+        if (a->why.cls == PFETCH_CLASS_NONE && t->is_acceptable
+            && is_too_large(t, 0))
+            (void)write_body(t, "", 0); /* says so */
+        /* Framing that was odd may have left bytes of this answer behind. */
+        keep = rc == CURLE_OK && a->response->bad == NULL
+               && !(a->response->chunked && a->response->length >= 0);
+    }
+    pf_slot_detach(t->easy);
+    pf_conncache_give(t->context->conncache, slot, keep);
+}
+
+void pf_transfer_perform(struct pf_transfer *t, struct pfetch_job *job,
+                         struct pf_attempt *attempt)
+{
+    struct pf_slot *slot;
+
+    begin_attempt(t, job, attempt);
+    if (attempt->response == NULL) {
+        fail_place(t, "out of memory");
+        return;
+    }
+    if (job->url->tls && pf_trust_load(t->context->trust, &attempt->why) != 0) {
+        attempt->is_place = true;
+        return;
+    }
+    slot = pf_conncache_lease(t->context->conncache, connection_key(t));
+    if (slot == NULL) {
+        fail_place(t, "out of memory");
+        return;
+    }
+    perform_leased(t, slot);
+}
+
+void pf_attempt_fini(struct pf_attempt *attempt)
+{
+    pf_response_unref(attempt->response);
+    free(attempt->redirect_url);
+    attempt->response = NULL;
+    attempt->redirect_url = NULL;
+}
+
+int64_t pf_retry_after_ms(const char *value)
+{
+    char *end;
+    long long s;
+    time_t date;
+
+    if (value == NULL)
+        return -1;
+    if (*value >= '0' && *value <= '9') {
+        errno = 0;
+        s = strtoll(value, &end, 10);
+        if (*end != '\0')
+            return -1;
+        return errno != 0 || s > INT64_MAX / 1000 ? INT64_MAX : s * 1000;
+    }
+    date = curl_getdate(value, NULL);
+    if (date == -1)
+        return -1;
+    date -= time(NULL);
+    return date < 0 ? 0 : (int64_t)date * 1000;
+}

@@ -1,0 +1,320 @@
+/* worker.c - one thread that fetches.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ *     pop a job -> one transfer -> verdict -> one of
+ *         accept    last block and verdict to the result queue
+ *         redirect  back into the URL queue, under the new host
+ *         retry     back into the URL queue, to wait there
+ *         fail      verdict to the result queue
+ *
+ * After each of these the job belongs to somebody else and is not touched
+ * again.  A worker never waits for anything but a job, libcurl, and a block.
+ *
+ * A body that breaks off is continued: if the response had a strong
+ * validator, what arrived is pushed (the handler has it then), and the next
+ * attempt asks for the rest.
+ */
+#include "config.h"
+
+#include "worker.h"
+
+#include "conncache.h"
+#include "job.h"
+#include "urlqueue.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Names that do not resolve are mostly gone for good: one quick second try,
+ * for the resolver that dropped a packet. */
+enum { DNS_RETRIES = 1, DNS_DELAY_MS = 500 };
+
+/* 429 and 503 ask for patience (RFC 6585 section 4, RFC 9110 section
+ * 15.6.4): their delays start here. */
+enum { SLOW_DOWN_DELAY_MS = 5000 };
+
+/* --- giving the job away --------------------------------------------------- */
+
+/* What the last attempt says for the record. */
+static void note_attempt(struct pfetch_job *job, struct pf_attempt *a)
+{
+    pf_response_unref(job->response);
+    job->response = a->response;
+    a->response = NULL;
+    job->bytes = job->body_offset + a->body_bytes;
+    job->resumed_at = job->body_offset > 0 ? job->body_offset : -1;
+    job->reused = a->reused;
+    job->dns_us = a->dns_us;
+    job->connect_us = a->connect_us;
+    job->tls_us = a->tls_us;
+    job->first_byte_us = a->first_byte_us;
+    memcpy(job->remote_ip, a->remote_ip, sizeof(job->remote_ip));
+}
+
+static void drop_tail(struct pf_worker *w, struct pf_block *tail)
+{
+    if (tail != NULL)
+        pf_block_put(w->body.pool, tail);
+}
+
+static void push_verdict(struct pf_worker *w, struct pfetch_job *job,
+                         struct pf_block *tail)
+{
+    pf_urlqueue_leave(w->context->urls, job);
+    if (tail != NULL) {
+        tail->msg.next = &job->verdict;
+        pf_resultqueue_push(w->context->results, &tail->msg, &job->verdict);
+    } else {
+        pf_resultqueue_push(w->context->results, &job->verdict,
+                            &job->verdict);
+    }
+}
+
+static void accept_body(struct pf_worker *w, struct pfetch_job *job,
+                        struct pf_attempt *a)
+{
+    /* Chunked framing has an end of its own.  So has HTTP/2, but libcurl
+     * before 8.0 takes some bodies that broke off there for complete. */
+    job->length_verified = pf_whole_length(a) >= 0 || a->response->chunked;
+    job->body_offset = pf_body_offset(a);
+    job->body_begun = w->body.is_begun;
+    note_attempt(job, a);
+    pf_job_set_verdict(job, PFETCH_STATUS_OK, PFETCH_CLASS_NONE, NULL);
+    push_verdict(w, job, pf_body_tail(&w->body));
+}
+
+static void finish_failed(struct pf_worker *w, struct pfetch_job *job,
+                          struct pf_attempt *a)
+{
+    drop_tail(w, pf_body_tail(&w->body));
+    if (a->is_place)
+        w->context->on_broken(w->context->user, &a->why);
+    note_attempt(job, a);
+    pf_job_set_verdict(job, PFETCH_STATUS_FAILED, a->why.cls, a->why.text);
+    push_verdict(w, job, NULL);
+}
+
+/* --- redirects ------------------------------------------------------------- */
+
+/* Checks and sets the URL of the next hop. */
+static int follow(struct pf_worker *w, struct pfetch_job *job,
+                  struct pf_attempt *a)
+{
+    const struct pfetch_options *o = w->context->options;
+    struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
+    struct pf_url *url;
+    int error;
+
+    if (job->hops >= o->max_redirs) {
+        pfetch_failure_set(&a->why, PFETCH_CLASS_REDIRECT,
+                           "more than %u redirects", o->max_redirs);
+        return PFETCH_EINVAL;
+    }
+    error = pf_url_parse(a->redirect_url, &url, &why);
+    if (error == PFETCH_ENOMEM) {
+        a->why = why;
+        a->is_place = true;
+        return error;
+    }
+    if (error != 0) {
+        pfetch_failure_set(&a->why,
+                           why.cls == PFETCH_CLASS_SCHEME
+                               ? PFETCH_CLASS_SCHEME : PFETCH_CLASS_REDIRECT,
+                           "redirected to what cannot be fetched: %.150s",
+                           why.text);
+        return error;
+    }
+    if (job->url->tls && !url->tls && !o->allow_downgrade) {
+        pf_url_free(url);
+        pfetch_failure_set(&a->why, PFETCH_CLASS_REDIRECT,
+                           "redirected from https to http");
+        return PFETCH_EINVAL;
+    }
+    pf_job_set_url(job, url);
+    return 0;
+}
+
+static void redirect(struct pf_worker *w, struct pfetch_job *job,
+                     struct pf_attempt *a)
+{
+    drop_tail(w, pf_body_tail(&w->body)); /* there is none */
+    if (follow(w, job, a) != 0) {
+        finish_failed(w, job, a);
+        return;
+    }
+    job->hops++;
+    pf_stat_add(&w->context->stats->redirects, 1);
+    if (pf_urlqueue_redirect(w->context->urls, job) != 0) {
+        pfetch_failure_set(&a->why, PFETCH_CLASS_LOCAL, "out of memory");
+        a->is_place = true;
+        finish_failed(w, job, a);
+    }
+}
+
+/* --- retries --------------------------------------------------------------- */
+
+static bool may_retry(const struct pf_worker *w, const struct pfetch_job *job,
+                      const struct pf_attempt *a)
+{
+    if (atomic_load_explicit(&job->is_cancelled, memory_order_relaxed))
+        return false;
+    if (a->why.cls == PFETCH_CLASS_DNS && job->attempts > DNS_RETRIES)
+        return false;
+    return job->attempts <= w->context->options->retries;
+}
+
+static int64_t delay_ms(struct pf_worker *w, const struct pfetch_job *job,
+                        const struct pf_attempt *a)
+{
+    const struct pfetch_options *o = w->context->options;
+    int status = a->response == NULL ? 0 : a->response->status;
+    int64_t base_ms = o->retry_delay_ms, ms, floor_ms;
+
+    if (a->why.cls == PFETCH_CLASS_DNS && base_ms > DNS_DELAY_MS)
+        base_ms = DNS_DELAY_MS;
+    if ((status == 429 || status == 503) && base_ms < SLOW_DOWN_DELAY_MS)
+        base_ms = SLOW_DOWN_DELAY_MS;
+    ms = pf_retry_delay_ms(job->attempts, base_ms, o->retry_max_delay_ms,
+                           pf_random(&w->random));
+    if (a->why.cls != PFETCH_CLASS_HTTP)
+        return ms;
+    floor_ms = pf_retry_after_ms(a->response->retry_after);
+    if (floor_ms > o->max_retry_after_ms)
+        floor_ms = o->max_retry_after_ms;
+    return ms < floor_ms ? floor_ms : ms;
+}
+
+/* Sends what has arrived on to the handler if the rest can be asked for. */
+static void keep_for_continuation(struct pf_worker *w, struct pfetch_job *job,
+                                  struct pf_attempt *a)
+{
+    struct pf_block *tail = pf_body_tail(&w->body);
+    const struct pf_response *r = a->response;
+    const char *etag;
+
+    if (r == NULL || !w->body.is_begun || !pf_is_acceptable(a)) {
+        drop_tail(w, tail);
+        return; /* nothing has arrived: what was to be asked for stays */
+    }
+    etag = r->status == 206 ? job->resume_etag : r->etag;
+    if (!pf_is_strong_etag(etag)) {
+        drop_tail(w, tail);
+        (void)pf_job_set_resume(job, 0, -1, NULL); /* cannot fail */
+        return;
+    }
+    if (tail != NULL)
+        pf_resultqueue_push(w->context->results, &tail->msg, &tail->msg);
+    /* Without memory for the validator the next attempt begins anew. */
+    (void)pf_job_set_resume(job, pf_body_offset(a) + a->body_bytes,
+                            pf_whole_length(a), etag);
+}
+
+static void retry(struct pf_worker *w, struct pfetch_job *job,
+                  struct pf_attempt *a, bool restart)
+{
+    int64_t due_ms;
+
+    if (!may_retry(w, job, a)) {
+        finish_failed(w, job, a);
+        return;
+    }
+    due_ms = pf_now_ms() + (restart ? 0 : delay_ms(w, job, a));
+    if (restart) {
+        drop_tail(w, pf_body_tail(&w->body));
+        (void)pf_job_set_resume(job, 0, -1, NULL); /* cannot fail */
+    } else {
+        keep_for_continuation(w, job, a);
+    }
+    note_attempt(job, a);
+    /* Should a stop come before the next attempt, this is the reason. */
+    pf_job_set_verdict(job, PFETCH_STATUS_FAILED, a->why.cls, a->why.text);
+    /* The next attempt begins where the list said. */
+    pf_job_set_url(job, job->home);
+    job->hops = 0;
+    pf_stat_add(&w->context->stats->retries, 1);
+    pf_urlqueue_retry(w->context->urls, job, due_ms);
+}
+
+/* --- the loop -------------------------------------------------------------- */
+
+static void begin(struct pfetch_job *job)
+{
+    if (job->hops == 0)
+        job->attempts++;
+    if (job->first_us < 0) {
+        job->first_us = pf_now_us();
+        job->start_unix_ms = pf_wall_ms();
+    }
+}
+
+static void run_job(struct pf_worker *w, struct pfetch_job *job)
+{
+    struct pf_attempt attempt;
+
+    begin(job);
+    w->body.is_begun = false;
+    pf_stat_add(&w->context->stats->running, 1);
+    pf_transfer_perform(w->transfer, job, &attempt);
+    pf_stat_sub(&w->context->stats->running, 1);
+    job->body_offset = 0;
+    switch (pf_judge(&attempt, &w->context->retry_http)) {
+    case PF_ACCEPT:
+        accept_body(w, job, &attempt);
+        break;
+    case PF_REDIRECT:
+        redirect(w, job, &attempt);
+        break;
+    case PF_RETRY:
+        retry(w, job, &attempt, false);
+        break;
+    case PF_RESTART:
+        retry(w, job, &attempt, true);
+        break;
+    case PF_FAIL:
+        finish_failed(w, job, &attempt);
+        break;
+    }
+    pf_attempt_fini(&attempt);
+}
+
+static void *run(void *arg)
+{
+    struct pf_worker *w = arg;
+    struct pfetch_job *job;
+
+    while ((job = pf_urlqueue_pop(w->context->urls)) != NULL)
+        run_job(w, job);
+    return NULL;
+}
+
+int pf_worker_start(struct pf_worker *w,
+                    const struct pf_worker_context *context,
+                    struct pf_block_pool *pool, uint64_t seed)
+{
+    w->context = context;
+    w->random = seed | 1;
+    pf_body_init(&w->body, pool, context->results);
+    w->transfer = pf_transfer_create(context->transfer, &w->body);
+    if (w->transfer == NULL) {
+        pf_body_fini(&w->body);
+        return PFETCH_ENOMEM;
+    }
+    if (pf_thread_start(&w->thread, "pfetch worker", run, w) != 0) {
+        pf_worker_fini(w);
+        return PFETCH_ETHREAD;
+    }
+    return 0;
+}
+
+void pf_worker_join(struct pf_worker *w)
+{
+    pf_thread_join(w->thread);
+}
+
+void pf_worker_fini(struct pf_worker *w)
+{
+    pf_transfer_free(w->transfer);
+    pf_body_fini(&w->body);
+}

@@ -1,0 +1,44 @@
+/* writer.h - the one thread that hands results to the handler.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PF_WRITER_H
+#define PF_WRITER_H
+
+#include "block.h"
+#include "pfetch.h"
+#include "resultqueue.h"
+#include "stats.h"
+
+struct pf_urlqueue;
+
+struct pf_writer {
+    /* Set before start, then read-only. */
+    struct pfetch_handler handler;
+    void (*on_record)(void *user, const struct pfetch_record *record);
+    void *record_user;
+    struct pf_resultqueue *results;
+    struct pf_block_pool *pool;
+    struct pf_urlqueue *urls;   /* whose places are released */
+    struct pf_stats *stats;
+    /* Called once the handler finds the place unusable; never waits. */
+    void (*on_broken)(void *user, const struct pfetch_failure *why);
+    void *user;
+
+    pthread_t thread;
+
+    /* The writer thread's own. */
+    size_t pending;             /* jobs whose end() answered PFETCH_PENDING */
+    size_t released_jobs;       /* finished, not yet told to the URL queue */
+    size_t released_bytes;
+    bool is_broken;             /* no begin and take any more */
+};
+
+/* 0 or PFETCH_ETHREAD. */
+int pf_writer_start(struct pf_writer *writer);
+
+/* Waits until all is delivered and done() has returned: after the result
+ * queue was closed. */
+void pf_writer_join(struct pf_writer *writer);
+
+#endif

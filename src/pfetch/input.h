@@ -1,0 +1,69 @@
+/* input.h - the reader of lists: one URL at a time, from arguments, files,
+ * pipes and standard input.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PF_INPUT_H
+#define PF_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pfetch.h"
+
+enum {
+    PF_INPUT_LINE_BYTES = 64 * 1024 /* longest line; its end not counted */
+};
+
+struct pf_input;
+
+/* A line that asks for something.  Strings are borrowed until the next call
+ * of pf_input_next(). */
+struct pf_line {
+    const char *list; /* as named on the command line; NULL: an argument */
+    uint64_t line;    /* within its list, from 1; 0: an argument */
+    const char *url;  /* NULL: the line is too long or no text */
+    const char *id;   /* NULL: none */
+};
+
+enum pf_input_result {
+    PF_INPUT_LINE,     /* *line is to be fetched */
+    PF_INPUT_BAD_LINE, /* *line is wrong, *why says how */
+    PF_INPUT_END,      /* everything was read */
+    PF_INPUT_STOPPED,  /* pf_input_stop() was called while waiting */
+    PF_INPUT_FAILED    /* a list cannot be read further, *why says which */
+};
+
+/* Opens every list ("-" is standard input) at once; each is later read when
+ * its turn comes, after the arguments in `urls`.  Both arrays (NULL-
+ * terminated, or NULL) and their strings are borrowed until
+ * pf_input_free().  null_separated: lines end with NUL.  Does not block, not
+ * for a FIFO either.  0, or -1 with *why set and *input NULL. */
+int pf_input_create(struct pf_input **input, const char *const *urls,
+                    const char *const *lists, bool null_separated,
+                    struct pfetch_failure *why);
+
+/* The next line; fills *line, and *why where it says so.  Blocks while a pipe
+ * or terminal has nothing; woken by pf_input_stop().  One thread only.  After
+ * END, STOPPED or FAILED it is not to be called again.  With STOPPED and
+ * FAILED, line->list and line->line tell the last line that was begun. */
+enum pf_input_result pf_input_next(struct pf_input *input,
+                                   struct pf_line *line,
+                                   struct pfetch_failure *why);
+
+/* Wakes pf_input_next(), now or when it next waits.  Any thread; never
+ * blocks. */
+void pf_input_stop(struct pf_input *input);
+
+/* How many lists are open, each with a descriptor. */
+unsigned pf_input_lists(const struct pf_input *input);
+
+/* True if that file is one of the lists. */
+bool pf_input_reads(const struct pf_input *input, dev_t device, ino_t inode);
+
+/* Closes what is open.  NULL is allowed. */
+void pf_input_free(struct pf_input *input);
+
+#endif

@@ -1,0 +1,56 @@
+/* limits.c - how many workers and idle connections the descriptors allow.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A worker uses up to WORKER_FILES at once: its socket and a second one
+ * while two addresses are tried, libcurl's wake-up pair, the resolver's pair,
+ * and a file of the handler with its directory.  An idle connection is one
+ * more.  When there are too few, idle connections go first, then workers.
+ */
+#include "config.h"
+
+#include "limits.h"
+
+#include <sys/resource.h>
+
+enum {
+    WORKER_FILES = 8,
+    COMMON_FILES = 32 /* standard streams, report, libraries' own */
+};
+
+void pf_limits_share(unsigned long long descriptors, unsigned others,
+                     unsigned *workers, unsigned *max_idle)
+{
+    unsigned long long common = COMMON_FILES + (unsigned long long)others;
+    unsigned long long left = descriptors > common ? descriptors - common : 0;
+
+    if (left / WORKER_FILES < *workers) {
+        *workers = (unsigned)(left / WORKER_FILES);
+        if (*workers == 0)
+            *workers = 1;
+    }
+    unsigned long long used = (unsigned long long)*workers * WORKER_FILES;
+    left = left > used ? left - used : 0;
+    if (left < *max_idle)
+        *max_idle = (unsigned)left;
+}
+
+unsigned long long pf_limits_raise(unsigned others, unsigned *workers,
+                                   unsigned *max_idle)
+{
+    rlim_t needed = COMMON_FILES + (rlim_t)others +
+                    (rlim_t)*workers * WORKER_FILES + *max_idle;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        limit.rlim_cur = limit.rlim_max = 256; /* the least found anywhere */
+    if (limit.rlim_cur < needed && limit.rlim_cur < limit.rlim_max) {
+        struct rlimit raised = limit;
+
+        raised.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+            limit = raised;
+    }
+    pf_limits_share(limit.rlim_cur, others, workers, max_idle);
+    return limit.rlim_cur;
+}

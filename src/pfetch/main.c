@@ -1,0 +1,388 @@
+/* main.c - the story of a run.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Options are read; lists and the report are opened; the handler and the
+ * downloader are created; lists are read and handed over line by line; the
+ * downloader finishes; what happened is said, and told by the exit status.
+ *
+ * Threads: main reads the lists.  The engine's writer thread calls
+ * take_record().  The signal thread and the progress thread have files of
+ * their own.  `struct run` lies on main's stack; each field says who uses
+ * it.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "input.h"
+#include "limits.h"
+#include "msg.h"
+#include "opts.h"
+#include "pfetch.h"
+#include "pfetch_handlers.h"
+#include "progress.h"
+#include "report.h"
+#include "signals.h"
+#include "summary.h"
+
+enum exit_status {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,  /* every line was attempted, at least one failed */
+    EXIT_USAGE = 2,   /* nothing was requested */
+    EXIT_LOCAL = 3,   /* something here, not at a server */
+    EXIT_STOPPED = 4  /* early, with work left */
+};
+
+struct run {
+    /* Set before the downloader is created, then read-only. */
+    struct pf_opts opts;
+    struct pfetch_handler handler;
+    int64_t start_ms;
+
+    /* Set before the first request is handed over, then read-only. */
+    struct pf_input *input;
+    struct pfetch *pf;
+    unsigned workers_asked;
+
+    /* The writer thread's, from the first request until pfetch_finish() has
+     * returned; then main's. */
+    struct pf_report report;
+    struct pf_report plan; /* standard output of --dry-run */
+    struct pf_summary summary;
+    bool local; /* a report could not be written */
+
+    /* Main only. */
+    struct pf_signals signals;
+    struct pf_progress progress;
+    struct pf_line last; /* the line that was read last */
+    uint64_t n;          /* requests that were accepted */
+    bool unread;         /* lists were not read to their end */
+    bool broken;         /* the run ended for a local reason */
+};
+
+/* --- called by the engine ------------------------------------------------- */
+
+static void lose_report(struct run *run, const struct pfetch_failure *why)
+{
+    run->local = true;
+    pf_msg_error("%s", why->text);
+    if (run->pf != NULL)
+        pfetch_stop(run->pf, 0);
+    pf_input_stop(run->input);
+}
+
+/* options.on_record: on the writer thread. */
+static void take_record(void *user, const struct pfetch_record *record)
+{
+    struct run *run = user;
+    struct pfetch_failure why;
+
+    pf_summary_add(&run->summary, record,
+                   run->opts.verbosity == PF_VERBOSE);
+    if (pf_report_plan(&run->plan, record, &why) != 0)
+        lose_report(run, &why);
+    if (pf_report_record(&run->report, record, &why) != 0)
+        lose_report(run, &why);
+    /* The engine has stopped by itself, perhaps while main waits for a line
+     * that never comes. */
+    if (record->status == PFETCH_STATUS_NOT_ATTEMPTED ||
+        record->cls == PFETCH_CLASS_STOPPED)
+        pf_input_stop(run->input);
+}
+
+/* on_notice of the dir handler: on any thread. */
+static void take_notice(void *user, const char *text)
+{
+    (void)user;
+    pf_msg_note("%s", text);
+}
+
+/* --- before the first request --------------------------------------------- */
+
+/* Were a standard stream closed, the next file opened would take its place,
+ * and messages would be written into it.  A stream that was closed becomes
+ * one that fails when it is used: open in the wrong direction. */
+static void keep_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null",
+                       fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* What is said on standard output and ends there. */
+static int print(enum pf_opts_action action)
+{
+    char curl[256];
+
+    if (action == PF_OPTS_VERSION)
+        printf("pfetch %s\n%s\n", pfetch_version(),
+               pfetch_curl_version(curl, sizeof(curl)));
+    else
+        pf_opts_print_help(stdout, action == PF_OPTS_HELP_ALL);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_OK;
+    pf_msg_error("standard output: %s", strerror(errno));
+    return EXIT_LOCAL;
+}
+
+/* Opens what is read and written, but for the output directory.  Signals
+ * still have their usual effect: nothing is lost, and a FIFO that nobody
+ * reads holds nobody up. */
+static int open_files(struct run *run)
+{
+    const struct pf_opts *opts = &run->opts;
+    struct pfetch_failure why;
+
+    if (pf_input_create(&run->input, opts->urls.at, opts->lists.at,
+                        opts->null_separated, &why) != 0) {
+        pf_msg_error("%s", why.text);
+        return EXIT_USAGE;
+    }
+    if ((opts->results != NULL &&
+         pf_report_open(&run->report, opts->results, run->input, &why) !=
+             0) ||
+        (opts->engine.dry_run &&
+         pf_report_open(&run->plan, "-", run->input, &why) != 0)) {
+        pf_msg_error("%s", why.text);
+        return EXIT_LOCAL;
+    }
+    return EXIT_OK;
+}
+
+/* As many workers and idle connections as the descriptors allow. */
+static void fit_limits(struct run *run)
+{
+    struct pfetch_options *engine = &run->opts.engine;
+    unsigned asked = engine->workers;
+    unsigned long long limit = pf_limits_raise(
+        pf_input_lists(run->input), &engine->workers, &engine->max_idle);
+
+    if (engine->workers < asked)
+        pf_msg_note("%u of %u workers: no more than %llu files may be open "
+                    "(see ulimit -n)",
+                    engine->workers, asked, limit);
+    run->workers_asked = engine->workers;
+}
+
+static int create_handler(struct run *run)
+{
+    struct pfetch_failure why;
+
+    if (run->opts.handler == PF_OPTS_NULL) {
+        pfetch_null_create(&run->handler);
+        return EXIT_OK;
+    }
+    run->opts.dir.on_notice = take_notice;
+    int error = pfetch_dir_create(&run->handler, &run->opts.dir, &why);
+    if (error == 0)
+        return EXIT_OK;
+    pf_msg_error("%s", error == PFETCH_EINVAL ? why.text
+                                              : pfetch_strerror(error));
+    return EXIT_LOCAL;
+}
+
+static int create_downloader(struct run *run)
+{
+    struct pfetch_options *engine = &run->opts.engine;
+    struct pfetch_failure why = {.text = ""};
+    struct pfetch_counters counters;
+
+    engine->on_record = take_record;
+    engine->user = run;
+    int error = pfetch_create(&run->pf, engine, &run->handler, &why);
+    if (error != 0) {
+        pf_msg_error("%s", why.text[0] != '\0' ? why.text
+                                               : pfetch_strerror(error));
+        /* What was asked for is wrong, or something is missing here. */
+        return error == PFETCH_EINVAL || error == PFETCH_ETRUST
+                   ? EXIT_USAGE
+                   : EXIT_LOCAL;
+    }
+    pfetch_get_counters(run->pf, &counters);
+    if (counters.workers < run->workers_asked)
+        pf_msg_note("%u of %u workers: no more threads could be started",
+                    counters.workers, run->workers_asked);
+    return EXIT_OK;
+}
+
+static int start_threads(struct run *run)
+{
+    int error = pf_progress_start(&run->progress, run->pf,
+                                  run->opts.verbosity == PF_QUIET);
+
+    if (error == 0)
+        error = pf_signals_start(&run->signals, run->pf, run->input,
+                                 &run->progress, run->opts.grace_ms);
+    if (error == 0)
+        return EXIT_OK;
+    pf_msg_error("cannot start a thread: %s", strerror(error));
+    return EXIT_LOCAL;
+}
+
+/* --- the run -------------------------------------------------------------- */
+
+/* Hands over what was read.  False: no more is accepted. */
+static bool hand_over(struct run *run, enum pf_input_result result,
+                      const struct pfetch_failure *why)
+{
+    const struct pf_line *line = &run->last;
+    struct pfetch_request request = {.url = line->url,
+                                     .list = line->list,
+                                     .id = line->id,
+                                     .n = run->n + 1,
+                                     .line = line->line};
+    int error = result == PF_INPUT_LINE
+                    ? pfetch_add(run->pf, &request)
+                    : pfetch_reject(run->pf, &request, why);
+
+    if (error == 0) {
+        run->n++;
+        return true;
+    }
+    if (error != PFETCH_ESTOPPED) {
+        run->broken = true;
+        pf_msg_error("stopped: %s", pfetch_strerror(error));
+        pfetch_stop(run->pf, 0);
+    }
+    return false;
+}
+
+/* Reads the lists to their end, or until the run stops. */
+static void feed(struct run *run)
+{
+    struct pfetch_failure why;
+    enum pf_input_result result;
+
+    do
+        result = pf_input_next(run->input, &run->last, &why);
+    while ((result == PF_INPUT_LINE || result == PF_INPUT_BAD_LINE) &&
+           hand_over(run, result, &why));
+    run->unread = result != PF_INPUT_END;
+    if (result == PF_INPUT_FAILED) {
+        run->broken = true;
+        pf_msg_error("%s", why.text);
+    }
+}
+
+/* Waits for the last record, and ends the threads. */
+static void finish(struct run *run)
+{
+    struct pfetch_failure why;
+
+    if (pfetch_finish(run->pf, &why) == PFETCH_END_LOCAL) {
+        run->broken = true;
+        pf_msg_error("stopped: %s; when that is put right, run the same "
+                     "command again to continue", why.text);
+    }
+    if (run->unread &&
+        pf_report_unread(&run->report, run->n + 1, &run->last, &why) != 0)
+        lose_report(run, &why);
+    pf_progress_join(&run->progress);
+    pf_signals_join(&run->signals);
+}
+
+static const char *name_stop(const struct pf_signals *signals)
+{
+    if (signals->fatal != 0)
+        return signals->fatal == SIGINT ? "INT" : "TERM";
+    return signals->hangup ? "HUP" : NULL;
+}
+
+/* The last words, and the exit status. */
+static int conclude(struct run *run)
+{
+    const struct pf_summary *summary = &run->summary;
+    struct pf_ending ending = {
+        .noun = run->opts.handler == PF_OPTS_NULL ? "URL" : "file",
+        .dry_run = run->opts.engine.dry_run,
+        .elapsed_ms = pf_clock_ms() - run->start_ms,
+        .stopped_by = name_stop(&run->signals),
+        .unread = run->unread,
+    };
+    struct pfetch_failure why;
+
+    if (pf_report_close(&run->report, &why) != 0 ||
+        pf_report_close(&run->plan, &why) != 0)
+        lose_report(run, &why);
+    pf_summary_say(summary, &ending);
+    if (run->broken || run->local)
+        return EXIT_LOCAL;
+    if (run->unread || summary->not_attempted > 0 || summary->cut_off > 0)
+        return EXIT_STOPPED;
+    return summary->failed > 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+/* Everything between the options and the exit status. */
+static int fetch(struct run *run)
+{
+    int status = open_files(run);
+
+    if (status != EXIT_OK)
+        return status;
+    fit_limits(run);
+    pf_signals_block(&run->signals);
+    status = create_handler(run);
+    if (status == EXIT_OK)
+        status = create_downloader(run);
+    if (status == EXIT_OK)
+        status = start_threads(run);
+    if (status == EXIT_OK)
+        feed(run);
+    if (run->pf != NULL)
+        finish(run);
+    pf_signals_join(&run->signals);
+    pfetch_free(run->pf);
+    run->pf = NULL;
+    return status == EXIT_OK ? conclude(run) : status;
+}
+
+static void free_run(struct run *run)
+{
+    struct pfetch_failure why; /* conclude() has closed what matters */
+
+    if (run->opts.handler == PF_OPTS_DIR)
+        pfetch_dir_free(&run->handler);
+    (void)pf_report_close(&run->report, &why);
+    (void)pf_report_close(&run->plan, &why);
+    pf_input_free(run->input);
+    pf_opts_free(&run->opts);
+}
+
+int main(int argc, char **argv)
+{
+    struct run run;
+    char why[PF_OPTS_WHY_BYTES];
+    int status;
+
+    memset(&run, 0, sizeof(run));
+    run.report.fd = run.plan.fd = -1;
+    run.start_ms = pf_clock_ms();
+    keep_standard_streams();
+    (void)setlocale(LC_CTYPE, ""); /* else: only ASCII is printed as it is */
+    (void)signal(SIGPIPE, SIG_IGN); /* SIGPIPE is a signal that exists */
+    pf_msg_init(argv[0], PF_NORMAL);
+
+    enum pf_opts_action action = pf_opts_parse(&run.opts, argc, argv, why);
+    if (action == PF_OPTS_RUN) {
+        pf_msg_init(argv[0], (enum pf_verbosity)run.opts.verbosity);
+        status = fetch(&run);
+    } else if (action == PF_OPTS_USAGE_ERROR) {
+        pf_msg_usage(why);
+        status = EXIT_USAGE;
+    } else {
+        status = print(action);
+    }
+    free_run(&run);
+    if (run.signals.fatal != 0)
+        pf_signals_die(run.signals.fatal);
+    return status;
+}

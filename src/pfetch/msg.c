@@ -1,0 +1,203 @@
+/* msg.c - the one file that writes to standard error.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A message is formatted, escaped as a whole (what came from a list or a
+ * server may be anywhere in it) and written with one write(2).  While a
+ * status line stands on a terminal, a message is preceded, in the same
+ * write, by the sequence that wipes it; the status line itself comes back
+ * when it is next drawn.  So no lock is needed.
+ *
+ * A write that fails is ignored: there is nowhere left to say so, and a
+ * closed standard error is no reason to end a download.
+ */
+#include "config.h"
+
+#include "msg.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <wchar.h>
+#include <wctype.h>
+
+enum {
+    TEXT_BYTES = 2048,              /* of one message, before escaping */
+    LINE_BYTES = 4 * TEXT_BYTES + 512 /* after it, with the name */
+};
+
+#define WIPE_LINE "\r\033[K"
+
+/* Set by pf_msg_init() before other threads start, then read-only. */
+static const char *program = "pfetch";
+static enum pf_verbosity verbosity_now = PF_NORMAL;
+
+/* True while a status line may stand on the terminal. */
+static _Atomic bool status_shown;
+
+static void write_out(const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(STDERR_FILENO, data, size);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return;
+        data += written;
+        size -= (size_t)written;
+    }
+}
+
+/* Characters that print nothing of their own but change how others look. */
+static bool is_deceptive(wchar_t c)
+{
+    return c == 0xad || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
+           c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb);
+}
+
+/* The length of the printable character text begins with; 0 if there is
+ * none. */
+static size_t measure_printable(const char *text, size_t left)
+{
+    unsigned char byte = (unsigned char)text[0];
+    mbstate_t state;
+    wchar_t c;
+
+    if (byte < 0x80)
+        return byte >= 0x20 && byte != 0x7f;
+    memset(&state, 0, sizeof(state));
+    size_t length = mbrtowc(&c, text, left, &state);
+    if (length == 0 || length > left) /* the error values are huge */
+        return 0;
+    return iswprint((wint_t)c) && !is_deceptive(c) ? length : 0;
+}
+
+size_t pf_msg_escape(const char *text, char *out, size_t size)
+{
+    size_t left = strlen(text);
+    size_t used = 0;
+
+    while (left > 0) {
+        size_t length = measure_printable(text, left);
+
+        if (length == 0) {
+            if (used + 4 >= size)
+                break;
+            (void)snprintf(out + used, 5, "\\x%02x", (unsigned char)*text);
+            used += 4;
+            length = 1;
+        } else {
+            if (used + length >= size)
+                break;
+            memcpy(out + used, text, length);
+            used += length;
+        }
+        text += length;
+        left -= length;
+    }
+    out[used] = '\0';
+    return used;
+}
+
+static void say(const char *format, va_list arguments) PF_PRINTF(1, 0);
+
+static void say(const char *format, va_list arguments)
+{
+    char text[TEXT_BYTES];
+    char line[LINE_BYTES];
+    size_t used = 0;
+
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    if (atomic_load(&status_shown)) {
+        memcpy(line, WIPE_LINE, strlen(WIPE_LINE));
+        used = strlen(WIPE_LINE);
+    }
+    used += pf_msg_escape(program, line + used, 256);
+    line[used++] = ':';
+    line[used++] = ' ';
+    used += pf_msg_escape(text, line + used, sizeof(line) - used - 1);
+    line[used++] = '\n';
+    write_out(line, used);
+}
+
+void pf_msg_init(const char *argv0, enum pf_verbosity verbosity)
+{
+    if (argv0 != NULL && *argv0 != '\0') {
+        const char *slash = strrchr(argv0, '/');
+
+        program = slash != NULL && slash[1] != '\0' ? slash + 1 : argv0;
+    }
+    verbosity_now = verbosity;
+}
+
+const char *pf_msg_program(void)
+{
+    return program;
+}
+
+void pf_msg_error(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+}
+
+void pf_msg_note(const char *format, ...)
+{
+    va_list arguments;
+
+    if (verbosity_now < PF_NORMAL)
+        return;
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+}
+
+void pf_msg_detail(const char *format, ...)
+{
+    va_list arguments;
+
+    if (verbosity_now < PF_VERBOSE)
+        return;
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+}
+
+void pf_msg_usage(const char *what)
+{
+    char name[256];
+    char line[sizeof(name) + 32];
+
+    pf_msg_error("%s", what);
+    (void)pf_msg_escape(program, name, sizeof(name));
+    int length = snprintf(line, sizeof(line), "Try '%s --help'\n", name);
+    write_out(line, (size_t)length);
+}
+
+void pf_msg_status(unsigned columns, const char *text)
+{
+    char line[512];
+    size_t used = strlen(WIPE_LINE);
+
+    memcpy(line, WIPE_LINE, used);
+    size_t length = pf_msg_escape(text, line + used, sizeof(line) - used);
+    /* The text is ASCII, so a byte is a column; the last column stays free,
+     * or the cursor would move to the next line. */
+    used += length < columns ? length : columns > 0 ? columns - 1 : 0;
+    atomic_store(&status_shown, true);
+    write_out(line, used);
+}
+
+void pf_msg_status_end(void)
+{
+    if (atomic_exchange(&status_shown, false))
+        write_out(WIPE_LINE, strlen(WIPE_LINE));
+}

@@ -1,0 +1,59 @@
+/* msg.h - what is said to the user on standard error, and nothing else
+ * writes there.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Each call writes whole lines with one write(2), so that lines of different
+ * threads do not mix.  All but pf_msg_init() may be called from any thread;
+ * they block only as long as standard error does.
+ */
+#ifndef PF_MSG_H
+#define PF_MSG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum pf_verbosity {
+    PF_QUIET,   /* -q: errors about the run only */
+    PF_NORMAL,
+    PF_VERBOSE  /* -v */
+};
+
+#if defined(__GNUC__)
+#define PF_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define PF_PRINTF(text, first)
+#endif
+
+/* The name messages begin with: the last part of argv0 (borrowed for good;
+ * NULL is allowed), and how much is said.  Before other threads start; may be
+ * called again until then. */
+void pf_msg_init(const char *argv0, enum pf_verbosity verbosity);
+
+/* The name messages begin with.  Never NULL. */
+const char *pf_msg_program(void);
+
+/* Something is wrong with the run as a whole: always said. */
+void pf_msg_error(const char *format, ...) PF_PRINTF(1, 2);
+
+/* Said unless quiet. */
+void pf_msg_note(const char *format, ...) PF_PRINTF(1, 2);
+
+/* Said only when verbose. */
+void pf_msg_detail(const char *format, ...) PF_PRINTF(1, 2);
+
+/* A usage error: what, and where to find help. */
+void pf_msg_usage(const char *what);
+
+/* A line of ASCII text that stays until the next message or status replaces
+ * it, for a terminal of that many columns.  pf_msg_status_end() takes it away. */
+void pf_msg_status(unsigned columns, const char *text);
+void pf_msg_status_end(void);
+
+/* Makes text safe to print: whatever is not printable in the locale's
+ * character set (control, format and bidi characters, bytes that are no
+ * text) becomes \xNN.  Cut to size (at least 1), always terminated.  Returns
+ * the length written. */
+size_t pf_msg_escape(const char *text, char *out, size_t size);
+
+#endif

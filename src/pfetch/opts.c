@@ -1,0 +1,924 @@
+/* opts.c - the command line.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * One const table says everything about an option: how it is spelled, what
+ * it takes, where the value goes, in which range, and what --help says.  The
+ * array for getopt_long(3) and the help are made from it.  A switch --x also
+ * has a form --no-x.
+ *
+ * Every value is checked whole and in range here, so that a mistake ends the
+ * program before anything is opened or requested.
+ */
+#include "config.h"
+
+#include "opts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum kind {
+    KIND_SWITCH,   /* bool; --no-NAME clears it */
+    KIND_SET,      /* int; becomes .min */
+    KIND_UNSIGNED, /* unsigned, .min to .max */
+    KIND_DURATION, /* int64_t, ms, .min to .max */
+    KIND_SIZE,     /* int64_t, bytes, .min to .max */
+    KIND_CHOICE,   /* int, one of .choices */
+    KIND_TEXT,     /* const char *, not empty */
+    KIND_TEXTS,    /* struct pf_texts, appended to */
+    KIND_CHECKED,  /* const char *, after .check agreed */
+    KIND_STORE,    /* .store does it */
+    KIND_ACTION    /* enum pf_opts_action in .min: ends parsing */
+};
+
+enum group {
+    GROUP_INPUT,
+    GROUP_OUTPUT,
+    GROUP_CONCURRENCY,
+    GROUP_RETRIES,
+    GROUP_HTTP,
+    GROUP_TLS,
+    GROUP_REPORTS,
+    GROUP_COUNT
+};
+
+static const char *const group_titles[GROUP_COUNT] = {
+    [GROUP_INPUT] = "Input",
+    [GROUP_OUTPUT] = "Output",
+    [GROUP_CONCURRENCY] = "Concurrency",
+    [GROUP_RETRIES] = "Retries",
+    [GROUP_HTTP] = "HTTP",
+    [GROUP_TLS] = "TLS",
+    [GROUP_REPORTS] = "Reports",
+};
+
+struct choice {
+    const char *name; /* NULL ends the list */
+    int value;
+};
+
+struct parser;
+
+struct option_spec {
+    const char *name;     /* without the dashes */
+    char letter;          /* 0: none */
+    enum kind kind;
+    enum group group;
+    bool common;          /* shown by the short help */
+    const char *argument; /* as the help shows it; NULL: takes none */
+    const char *preset;   /* the default as the help shows it; or NULL */
+    size_t offset;        /* of the field in struct pf_opts */
+    int64_t min, max;
+    const struct choice *choices;
+    bool (*check)(struct parser *parser, const char *value);
+    bool (*store)(struct parser *parser, char *value);
+    const char *help;
+};
+
+/* One run of pf_opts_parse(). */
+struct parser {
+    struct pf_opts *opts;
+    const struct option_spec *spec; /* the option being read */
+    char *why;
+};
+
+#define FIELD(field) offsetof(struct pf_opts, field)
+#define DAYS_MS(days) ((int64_t)(days)*24 * 3600 * 1000)
+
+static bool store_header(struct parser *parser, char *value);
+static bool store_user(struct parser *parser, char *value);
+static bool store_user_file(struct parser *parser, char *value);
+static bool check_plain(struct parser *parser, const char *value);
+static bool check_statuses(struct parser *parser, const char *value);
+
+static const struct choice handlers[] = {
+    {"dir", PF_OPTS_DIR}, {"null", PF_OPTS_NULL}, {NULL, 0}};
+
+static const struct choice names[] = {
+    {"basename", PFETCH_DIR_NAME_BASENAME},
+    {"path", PFETCH_DIR_NAME_PATH},
+    {"hash", PFETCH_DIR_NAME_HASH},
+    {"number", PFETCH_DIR_NAME_NUMBER},
+    {NULL, 0}};
+
+static const struct choice exists[] = {
+    {"auto", PFETCH_DIR_EXIST_AUTO},
+    {"skip", PFETCH_DIR_EXIST_SKIP},
+    {"overwrite", PFETCH_DIR_EXIST_OVERWRITE},
+    {"error", PFETCH_DIR_EXIST_ERROR},
+    {NULL, 0}};
+
+static const struct choice http_versions[] = {
+    {"1.1", 11}, {"2", 2}, {NULL, 0}};
+
+static const struct option_spec specs[] = {
+    {.name = "input-file", .letter = 'i', .kind = KIND_TEXTS,
+     .group = GROUP_INPUT, .common = true, .argument = "FILE",
+     .offset = FIELD(lists),
+     .help = "list of URLs, one a line; - is standard input; may be given "
+             "several times"},
+    {.name = "null", .letter = '0', .kind = KIND_SWITCH,
+     .group = GROUP_INPUT, .offset = FIELD(null_separated),
+     .help = "lines of lists end with NUL instead of newline"},
+    {.name = "dry-run", .kind = KIND_SWITCH, .group = GROUP_INPUT,
+     .common = true, .offset = FIELD(engine.dry_run),
+     .help = "print URL, TAB and path for each line, request nothing"},
+
+    {.name = "output-dir", .letter = 'o', .kind = KIND_TEXT,
+     .group = GROUP_OUTPUT, .common = true, .argument = "DIR",
+     .preset = ".", .offset = FIELD(dir.dir),
+     .help = "where files go; created if missing"},
+    {.name = "handler", .kind = KIND_CHOICE, .group = GROUP_OUTPUT,
+     .argument = "SPEC", .preset = "dir", .offset = FIELD(handler),
+     .choices = handlers,
+     .help = "dir: one file a URL; null: drop what comes"},
+    {.name = "name", .kind = KIND_CHOICE, .group = GROUP_OUTPUT,
+     .common = true, .argument = "MODE", .preset = "basename",
+     .offset = FIELD(name), .choices = names,
+     .help = "how files are named: basename, path (host/path as "
+             "directories), hash or number (of the line)"},
+    {.name = "exist", .kind = KIND_CHOICE, .group = GROUP_OUTPUT,
+     .common = true, .argument = "MODE", .preset = "auto",
+     .offset = FIELD(exist), .choices = exists,
+     .help = "when the name is taken: auto (skip this URL's complete file, "
+             "number others), skip, overwrite or error"},
+    {.name = "remote-time", .kind = KIND_SWITCH, .group = GROUP_OUTPUT,
+     .preset = "on", .offset = FIELD(dir.remote_time),
+     .help = "take the modification time from Last-Modified"},
+
+    {.name = "threads", .letter = 't', .kind = KIND_UNSIGNED,
+     .group = GROUP_CONCURRENCY, .common = true, .argument = "N",
+     .preset = "16", .offset = FIELD(engine.workers), .min = 1, .max = 1024,
+     .help = "workers, 1 to 1024: as many downloads at once"},
+    {.name = "max-idle", .kind = KIND_UNSIGNED, .group = GROUP_CONCURRENCY,
+     .argument = "N", .preset = "1024", .offset = FIELD(engine.max_idle),
+     .min = 0, .max = 65536,
+     .help = "idle connections kept, as far as descriptors allow"},
+    {.name = "grace", .kind = KIND_DURATION, .group = GROUP_CONCURRENCY,
+     .argument = "D", .preset = "2s", .offset = FIELD(grace_ms),
+     .min = 0, .max = DAYS_MS(1),
+     .help = "after INT or TERM, what running downloads get to end"},
+
+    {.name = "retries", .kind = KIND_UNSIGNED, .group = GROUP_RETRIES,
+     .common = true, .argument = "N", .preset = "4",
+     .offset = FIELD(engine.retries), .min = 0, .max = 1000,
+     .help = "further attempts after the first"},
+    {.name = "retry-http", .kind = KIND_CHECKED, .group = GROUP_RETRIES,
+     .argument = "LIST", .preset = "408,429,500,502,503,504,520-524",
+     .offset = FIELD(engine.retry_http), .check = check_statuses,
+     .help = "HTTP statuses worth another attempt"},
+    {.name = "retry-delay", .kind = KIND_DURATION, .group = GROUP_RETRIES,
+     .argument = "D", .preset = "1s",
+     .offset = FIELD(engine.retry_delay_ms), .min = 0, .max = DAYS_MS(1),
+     .help = "delay before the first retry; doubles with each one"},
+    {.name = "retry-max-delay", .kind = KIND_DURATION,
+     .group = GROUP_RETRIES, .argument = "D", .preset = "60s",
+     .offset = FIELD(engine.retry_max_delay_ms), .min = 0,
+     .max = DAYS_MS(1), .help = "longest delay before a retry"},
+    {.name = "max-retry-after", .kind = KIND_DURATION,
+     .group = GROUP_RETRIES, .argument = "D", .preset = "300s",
+     .offset = FIELD(engine.max_retry_after_ms), .min = 0,
+     .max = DAYS_MS(7),
+     .help = "a server's Retry-After is obeyed up to this"},
+
+    {.name = "connect-timeout", .kind = KIND_DURATION, .group = GROUP_HTTP,
+     .argument = "D", .preset = "15s",
+     .offset = FIELD(engine.connect_timeout_ms), .min = 1,
+     .max = DAYS_MS(1),
+     .help = "for name, connection and TLS together"},
+    {.name = "stall-timeout", .kind = KIND_DURATION, .group = GROUP_HTTP,
+     .argument = "D", .preset = "60s",
+     .offset = FIELD(engine.stall_timeout_ms), .min = 0, .max = DAYS_MS(1),
+     .help = "give up an attempt that receives nothing for so long; 0: "
+             "never"},
+    {.name = "max-size", .kind = KIND_SIZE, .group = GROUP_HTTP,
+     .argument = "BYTES", .preset = "0, no limit",
+     .offset = FIELD(engine.max_size_bytes), .min = 0, .max = INT64_MAX,
+     .help = "a longer body fails"},
+    {.name = "max-redirs", .kind = KIND_UNSIGNED, .group = GROUP_HTTP,
+     .argument = "N", .preset = "20", .offset = FIELD(engine.max_redirs),
+     .min = 0, .max = 1000, .help = "redirects followed for one URL"},
+    {.name = "allow-downgrade", .kind = KIND_SWITCH, .group = GROUP_HTTP,
+     .offset = FIELD(engine.allow_downgrade),
+     .help = "follow redirects from https to http"},
+    {.name = "header", .letter = 'H', .kind = KIND_STORE,
+     .group = GROUP_HTTP, .common = true, .argument = "LINE",
+     .store = store_header,
+     .help = "send this header, \"Name: value\"; may be given several "
+             "times"},
+    {.name = "user-agent", .letter = 'A', .kind = KIND_CHECKED,
+     .group = GROUP_HTTP, .argument = "TEXT", .preset = "pfetch/VERSION",
+     .offset = FIELD(engine.user_agent), .check = check_plain,
+     .help = "how to introduce ourselves"},
+    {.name = "user", .letter = 'u', .kind = KIND_STORE, .group = GROUP_HTTP,
+     .argument = "NAME:PASSWORD", .store = store_user,
+     .help = "Basic authentication with each origin of the list"},
+    {.name = "user-file", .kind = KIND_STORE, .group = GROUP_HTTP,
+     .argument = "FILE", .store = store_user_file,
+     .help = "read NAME:PASSWORD from the first line of FILE"},
+    {.name = "proxy", .letter = 'x', .kind = KIND_CHECKED,
+     .group = GROUP_HTTP, .argument = "URL",
+     .offset = FIELD(engine.proxy), .check = check_plain,
+     .help = "proxy to use instead of those of the environment"},
+    {.name = "noproxy", .kind = KIND_CHECKED, .group = GROUP_HTTP,
+     .argument = "LIST", .offset = FIELD(engine.noproxy),
+     .check = check_plain,
+     .help = "hosts to reach without the proxy, separated by commas"},
+    {.name = "http-version", .kind = KIND_CHOICE, .group = GROUP_HTTP,
+     .argument = "VERSION", .preset = "1.1",
+     .offset = FIELD(engine.http_version), .choices = http_versions,
+     .help = "1.1, or 2 over TLS where offered"},
+
+    {.name = "cacert", .kind = KIND_TEXT, .group = GROUP_TLS,
+     .argument = "FILE", .offset = FIELD(engine.cacert),
+     .help = "certificates to trust, in PEM"},
+    {.name = "capath", .kind = KIND_TEXT, .group = GROUP_TLS,
+     .argument = "DIR", .offset = FIELD(engine.capath),
+     .help = "directory of certificates, made by openssl-rehash(1)"},
+    {.name = "insecure", .letter = 'k', .kind = KIND_SWITCH,
+     .group = GROUP_TLS, .offset = FIELD(engine.insecure),
+     .help = "do not verify certificates"},
+
+    {.name = "results", .kind = KIND_TEXT, .group = GROUP_REPORTS,
+     .common = true, .argument = "FILE", .offset = FIELD(results),
+     .help = "append one JSON record for each line read; - is standard "
+             "output"},
+    {.name = "quiet", .letter = 'q', .kind = KIND_SET,
+     .group = GROUP_REPORTS, .common = true, .offset = FIELD(verbosity),
+     .min = PF_QUIET, .help = "say only what is wrong with the run"},
+    {.name = "verbose", .letter = 'v', .kind = KIND_SET,
+     .group = GROUP_REPORTS, .common = true, .offset = FIELD(verbosity),
+     .min = PF_VERBOSE, .help = "say one line for each URL, with timings"},
+    {.name = "help", .letter = 'h', .kind = KIND_ACTION,
+     .group = GROUP_REPORTS, .common = true, .min = PF_OPTS_HELP,
+     .help = "show the options used most; --help all shows all"},
+    {.name = "version", .letter = 'V', .kind = KIND_ACTION,
+     .group = GROUP_REPORTS, .common = true, .min = PF_OPTS_VERSION,
+     .help = "show the version, and that of libcurl"},
+};
+
+enum {
+    SPEC_COUNT = sizeof(specs) / sizeof(specs[0]),
+    FIRST_LONG = 256, /* val of --name: this plus its index, no letter */
+    FIRST_NO = 512,   /* val of --no-name */
+    CREDENTIAL_BYTES = 4096
+};
+
+/* --- complaints ----------------------------------------------------------- */
+
+static bool complain(struct parser *parser, const char *format, ...)
+    PF_PRINTF(2, 3);
+
+/* Says what is wrong with the value of the option being read.  Returns
+ * false, for the caller to return.  The value must not be named where it may
+ * be a secret. */
+static bool complain(struct parser *parser, const char *format, ...)
+{
+    va_list arguments;
+    int used = snprintf(parser->why, PF_OPTS_WHY_BYTES,
+                        "--%s: ", parser->spec->name);
+
+    va_start(arguments, format);
+    (void)vsnprintf(parser->why + used, PF_OPTS_WHY_BYTES - (size_t)used,
+                    format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* --- values --------------------------------------------------------------- */
+
+/* Reads the digits text begins with.  Returns what follows them; NULL if
+ * there are none or the number is too large. */
+static const char *scan_number(const char *text, int64_t *number)
+{
+    int64_t value = 0;
+
+    if (*text < '0' || *text > '9')
+        return NULL;
+    for (; *text >= '0' && *text <= '9'; text++) {
+        int digit = *text - '0';
+
+        if (value > (INT64_MAX - digit) / 10)
+            return NULL;
+        value = value * 10 + digit;
+    }
+    *number = value;
+    return text;
+}
+
+struct unit {
+    const char *name; /* NULL ends the list */
+    int64_t factor;
+};
+
+/* Reads a whole number followed by one of the units; "" in the list stands
+ * for none. */
+static bool parse_with_unit(const char *text, const struct unit *units,
+                            int64_t *result)
+{
+    int64_t number;
+    const char *rest = scan_number(text, &number);
+
+    if (rest == NULL)
+        return false;
+    for (; units->name != NULL; units++) {
+        if (strcmp(rest, units->name) != 0)
+            continue;
+        if (number > INT64_MAX / units->factor)
+            return false;
+        *result = number * units->factor;
+        return true;
+    }
+    return false;
+}
+
+static bool store_unsigned(struct parser *parser, const char *value)
+{
+    static const struct unit none[] = {{"", 1}, {NULL, 0}};
+    const struct option_spec *spec = parser->spec;
+    int64_t number;
+
+    if (!parse_with_unit(value, none, &number) || number < spec->min ||
+        number > spec->max)
+        return complain(parser,
+                        "'%.100s' is not a whole number from %" PRId64
+                        " to %" PRId64,
+                        value, spec->min, spec->max);
+    *(unsigned *)((char *)parser->opts + spec->offset) = (unsigned)number;
+    return true;
+}
+
+static bool store_duration(struct parser *parser, const char *value)
+{
+    static const struct unit units[] = {
+        {"", 1000},     {"ms", 1},         {"s", 1000}, {"m", 60 * 1000},
+        {"h", 3600000}, {NULL, 0}};
+    const struct option_spec *spec = parser->spec;
+    int64_t ms;
+
+    if (!parse_with_unit(value, units, &ms))
+        return complain(parser,
+                        "'%.100s' is not a duration such as 10, 500ms, 10s, "
+                        "5m or 1h",
+                        value);
+    if (ms < spec->min || ms > spec->max)
+        return complain(parser, "'%.100s' is not from %" PRId64 "ms to %"
+                        PRId64 "h", value, spec->min, spec->max / 3600000);
+    *(int64_t *)((char *)parser->opts + spec->offset) = ms;
+    return true;
+}
+
+static bool store_size(struct parser *parser, const char *value)
+{
+    static const struct unit units[] = {
+        {"", 1},
+        {"k", 1 << 10}, {"K", 1 << 10},
+        {"m", 1 << 20}, {"M", 1 << 20},
+        {"g", 1 << 30}, {"G", 1 << 30},
+        {"t", INT64_C(1) << 40}, {"T", INT64_C(1) << 40},
+        {NULL, 0}};
+    int64_t bytes;
+
+    /* The only size there is may have any value from 0 on. */
+    if (!parse_with_unit(value, units, &bytes))
+        return complain(parser,
+                        "'%.100s' is not a size such as 4096, 64k, 10M or 2G",
+                        value);
+    *(int64_t *)((char *)parser->opts + parser->spec->offset) = bytes;
+    return true;
+}
+
+static bool store_choice(struct parser *parser, const char *value)
+{
+    const struct choice *choice = parser->spec->choices;
+    char all[128] = "";
+    size_t used = 0;
+
+    for (; choice->name != NULL; choice++) {
+        if (strcmp(value, choice->name) == 0) {
+            *(int *)((char *)parser->opts + parser->spec->offset) =
+                choice->value;
+            return true;
+        }
+        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
+                                 used > 0 ? ", " : "", choice->name);
+    }
+    return complain(parser, "'%.100s' is none of %s", value, all);
+}
+
+static bool store_text(struct parser *parser, const char *value)
+{
+    if (*value == '\0')
+        return complain(parser, "the value is empty");
+    *(const char **)((char *)parser->opts + parser->spec->offset) = value;
+    return true;
+}
+
+static bool store_checked(struct parser *parser, const char *value)
+{
+    if (!parser->spec->check(parser, value))
+        return false;
+    *(const char **)((char *)parser->opts + parser->spec->offset) = value;
+    return true;
+}
+
+static bool append_text(struct parser *parser, struct pf_texts *texts,
+                        const char *value)
+{
+    const char **grown =
+        realloc(texts->at, (texts->count + 2) * sizeof(*grown));
+
+    if (grown == NULL)
+        return complain(parser, "out of memory");
+    grown[texts->count++] = value;
+    grown[texts->count] = NULL;
+    texts->at = grown;
+    return true;
+}
+
+/* Control bytes in what goes into a request could end a header and begin
+ * another one. */
+static bool has_control_byte(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
+static bool check_plain(struct parser *parser, const char *value)
+{
+    if (has_control_byte(value))
+        return complain(parser, "the value holds a control byte");
+    return true;
+}
+
+/* "408,429,500-504": statuses and ranges of them. */
+static bool check_statuses(struct parser *parser, const char *value)
+{
+    const char *rest = value;
+
+    while (*rest != '\0') {
+        int64_t first, last;
+
+        rest = scan_number(rest, &first);
+        last = first;
+        if (rest != NULL && *rest == '-')
+            rest = scan_number(rest + 1, &last);
+        if (rest == NULL || first < 100 || last > 999 || first > last ||
+            (*rest != '\0' && *rest != ',') ||
+            (*rest == ',' && rest[1] == '\0'))
+            return complain(parser,
+                            "'%.100s' is not a list of statuses such as "
+                            "429,500-504",
+                            value);
+        if (*rest == ',')
+            rest++;
+    }
+    return true;
+}
+
+/* A header's value may be a secret: it is not repeated in messages. */
+static bool store_header(struct parser *parser, char *value)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789"
+                                "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    size_t length = strspn(value, token);
+
+    if (has_control_byte(value))
+        return complain(parser, "the header holds a control byte");
+    if (strchr(value, ':') == NULL)
+        return complain(parser, "the header has no ':'");
+    if (length == 0 || value[length] != ':')
+        return complain(parser, "what stands before ':' is no header name");
+    return append_text(parser, &parser->opts->headers, value);
+}
+
+static void forget_credentials(struct pf_opts *opts)
+{
+    if (opts->credentials == NULL)
+        return;
+    const char *password = opts->engine.password;
+    explicit_bzero(opts->credentials,
+                   (size_t)(password - opts->credentials) + strlen(password));
+    free(opts->credentials);
+    opts->credentials = NULL;
+    opts->engine.username = NULL;
+    opts->engine.password = NULL;
+}
+
+/* Keeps a copy of "NAME:PASSWORD". */
+static bool keep_credentials(struct parser *parser, const char *value)
+{
+    struct pf_opts *opts = parser->opts;
+    const char *colon = strchr(value, ':');
+
+    if (colon == NULL)
+        return complain(parser, "the value has no ':' (NAME:PASSWORD)");
+    if (has_control_byte(value))
+        return complain(parser, "the value holds a control byte");
+    forget_credentials(opts);
+    opts->credentials = strdup(value);
+    if (opts->credentials == NULL)
+        return complain(parser, "out of memory");
+    opts->credentials[colon - value] = '\0';
+    opts->engine.username = opts->credentials;
+    opts->engine.password = opts->credentials + (colon - value) + 1;
+    return true;
+}
+
+/* value lies in argv, which every user of the machine can read: whatever may
+ * be a password is overwritten there. */
+static bool store_user(struct parser *parser, char *value)
+{
+    bool kept = keep_credentials(parser, value);
+    char *colon = strchr(value, ':');
+    char *secret = colon != NULL ? colon + 1 : value;
+
+    memset(secret, '*', strlen(secret));
+    return kept;
+}
+
+/* Reads the beginning of a file, at most size - 1 bytes, as a string.  The
+ * number of bytes read; -1 with errno set. */
+static ssize_t read_beginning(const char *file, char *text, size_t size)
+{
+    size_t used = 0;
+    ssize_t got = 0;
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd < 0)
+        return -1;
+    while (used < size - 1) {
+        got = read(fd, text + used, size - 1 - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        used += (size_t)got;
+    }
+    int why = errno;
+    (void)close(fd); /* only read from: nothing can be lost */
+    errno = why;
+    text[used] = '\0';
+    return got < 0 ? -1 : (ssize_t)used;
+}
+
+static bool store_user_file(struct parser *parser, char *value)
+{
+    char text[CREDENTIAL_BYTES];
+    ssize_t size = read_beginning(value, text, sizeof(text));
+    bool kept;
+
+    if (size < 0)
+        return complain(parser, "cannot read '%.200s': %s", value,
+                        strerror(errno));
+    text[strcspn(text, "\r\n")] = '\0';
+    if (strlen(text) == sizeof(text) - 1)
+        kept = complain(parser, "the first line is too long");
+    else
+        kept = keep_credentials(parser, text);
+    explicit_bzero(text, sizeof(text));
+    return kept;
+}
+
+/* Stores the value of parser->spec; value is NULL if it takes none. */
+static bool store(struct parser *parser, char *value, bool on)
+{
+    const struct option_spec *spec = parser->spec;
+    char *field = (char *)parser->opts + spec->offset;
+
+    switch (spec->kind) {
+    case KIND_SWITCH:
+        *(bool *)field = on;
+        return true;
+    case KIND_SET:
+        *(int *)(void *)field = (int)spec->min;
+        return true;
+    case KIND_UNSIGNED:
+        return store_unsigned(parser, value);
+    case KIND_DURATION:
+        return store_duration(parser, value);
+    case KIND_SIZE:
+        return store_size(parser, value);
+    case KIND_CHOICE:
+        return store_choice(parser, value);
+    case KIND_TEXT:
+        return store_text(parser, value);
+    case KIND_TEXTS:
+        return append_text(parser, (struct pf_texts *)(void *)field, value);
+    case KIND_CHECKED:
+        return store_checked(parser, value);
+    case KIND_STORE:
+        return spec->store(parser, value);
+    case KIND_ACTION:
+        break; /* ended parsing before this */
+    }
+    return false;
+}
+
+/* --- getopt_long ---------------------------------------------------------- */
+
+/* What getopt_long() is given, made from specs[]. */
+struct getopt_tables {
+    struct option longs[2 * SPEC_COUNT + 1];
+    char no_names[SPEC_COUNT][32];
+    char letters[2 * SPEC_COUNT + 2];
+};
+
+static void make_getopt_tables(struct getopt_tables *tables)
+{
+    struct option *option = tables->longs;
+    char *letter = tables->letters;
+
+    *letter++ = ':'; /* tell a missing value from an unknown option */
+    for (int i = 0; i < SPEC_COUNT; i++) {
+        const struct option_spec *spec = &specs[i];
+        bool takes = spec->argument != NULL;
+
+        *option++ = (struct option){
+            spec->name, takes ? required_argument : no_argument, NULL,
+            FIRST_LONG + i};
+        if (spec->kind == KIND_SWITCH) {
+            (void)snprintf(tables->no_names[i], sizeof(tables->no_names[i]),
+                           "no-%s", spec->name);
+            *option++ = (struct option){tables->no_names[i], no_argument,
+                                        NULL, FIRST_NO + i};
+        }
+        if (spec->letter != 0) {
+            *letter++ = spec->letter;
+            if (takes)
+                *letter++ = ':';
+        }
+    }
+    *option = (struct option){NULL, 0, NULL, 0};
+    *letter = '\0';
+}
+
+/* The option that getopt_long() means by val; NULL if there is none. */
+static const struct option_spec *find_spec(int val)
+{
+    if (val >= FIRST_LONG)
+        return &specs[(val - FIRST_LONG) % (FIRST_NO - FIRST_LONG)];
+    for (int i = 0; i < SPEC_COUNT; i++)
+        if (specs[i].letter != 0 && specs[i].letter == val)
+            return &specs[i];
+    return NULL;
+}
+
+/* After getopt_long() answered ':' or '?'.  An unknown option is named
+ * without what follows a '=': it may be a secret with its name misspelled. */
+static void explain_getopt(int answer, char *const *argv, char *why)
+{
+    const struct option_spec *spec = find_spec(optopt);
+
+    if (answer == ':' && spec != NULL)
+        (void)snprintf(why, PF_OPTS_WHY_BYTES, "--%s needs a value",
+                       spec->name);
+    else if (spec != NULL)
+        (void)snprintf(why, PF_OPTS_WHY_BYTES, "--%s%s takes no value",
+                       optopt >= FIRST_NO ? "no-" : "", spec->name);
+    else if (optopt != 0)
+        (void)snprintf(why, PF_OPTS_WHY_BYTES, "unknown option '-%c'",
+                       optopt);
+    else
+        (void)snprintf(why, PF_OPTS_WHY_BYTES,
+                       "unknown or ambiguous option '%.*s'",
+                       (int)strcspn(argv[optind - 1], "="), argv[optind - 1]);
+}
+
+static enum pf_opts_action parse_options(struct parser *parser, int argc,
+                                         char **argv)
+{
+    struct getopt_tables tables;
+    int val;
+
+    make_getopt_tables(&tables);
+    opterr = 0;
+    optind = 0; /* begin anew, also in a second call */
+    while ((val = getopt_long(argc, argv, tables.letters, tables.longs,
+                              NULL)) != -1) {
+        if (val == '?' || val == ':') {
+            explain_getopt(val, argv, parser->why);
+            return PF_OPTS_USAGE_ERROR;
+        }
+        parser->spec = find_spec(val);
+        if (parser->spec->kind == KIND_ACTION) {
+            if (parser->spec->min == PF_OPTS_HELP && optind < argc &&
+                strcmp(argv[optind], "all") == 0)
+                return PF_OPTS_HELP_ALL;
+            return (enum pf_opts_action)parser->spec->min;
+        }
+        if (!store(parser, optarg, val < FIRST_NO))
+            return PF_OPTS_USAGE_ERROR;
+    }
+    return PF_OPTS_RUN;
+}
+
+/* --- the whole ------------------------------------------------------------ */
+
+static void set_defaults(struct pf_opts *opts)
+{
+    memset(opts, 0, sizeof(*opts));
+    pfetch_options_init(&opts->engine);
+    pfetch_dir_options_init(&opts->dir);
+    opts->handler = PF_OPTS_DIR;
+    opts->name = PFETCH_DIR_NAME_BASENAME;
+    opts->exist = PFETCH_DIR_EXIST_AUTO;
+    opts->grace_ms = 2000;
+    opts->verbosity = PF_NORMAL;
+}
+
+/* A variable that is set and not empty, or NULL. */
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value != NULL && *value != '\0' ? value : NULL;
+}
+
+/* What the environment says where the command line is silent, in curl's
+ * order.  libcurl reads the proxy variables by itself, but no_proxy only
+ * together with them. */
+static void apply_environment(struct pf_opts *opts)
+{
+    struct pfetch_options *engine = &opts->engine;
+
+    if (engine->cacert == NULL && engine->capath == NULL) {
+        engine->cacert = environment("CURL_CA_BUNDLE");
+        if (engine->cacert == NULL) {
+            engine->capath = environment("SSL_CERT_DIR");
+            engine->cacert = environment("SSL_CERT_FILE");
+        }
+    }
+    if (engine->proxy != NULL && engine->noproxy == NULL) {
+        engine->noproxy = environment("no_proxy");
+        if (engine->noproxy == NULL)
+            engine->noproxy = environment("NO_PROXY");
+    }
+}
+
+/* What no single option can tell.  Returns what is wrong, or NULL. */
+static const char *check_together(const struct pf_opts *opts)
+{
+    size_t standard_input = 0;
+
+    if (opts->lists.count == 0 && opts->urls.count == 0)
+        return "no list and no URL given";
+    for (size_t i = 0; i < opts->lists.count; i++)
+        standard_input += strcmp(opts->lists.at[i], "-") == 0;
+    if (standard_input > 1)
+        return "standard input can be read as a list only once";
+    if (opts->engine.dry_run && opts->results != NULL &&
+        strcmp(opts->results, "-") == 0)
+        return "--dry-run and --results - both write to standard output";
+    return NULL;
+}
+
+enum pf_opts_action pf_opts_parse(struct pf_opts *opts, int argc, char **argv,
+                                  char why[PF_OPTS_WHY_BYTES])
+{
+    static const struct option_spec url_argument = {.name = "URL"};
+    struct parser parser = {.opts = opts, .why = why};
+
+    why[0] = '\0';
+    set_defaults(opts);
+    enum pf_opts_action action = parse_options(&parser, argc, argv);
+    if (action != PF_OPTS_RUN)
+        return action;
+    parser.spec = &url_argument;
+    for (int i = optind; i < argc; i++)
+        if (!append_text(&parser, &opts->urls, argv[i]))
+            return PF_OPTS_USAGE_ERROR;
+    const char *wrong = check_together(opts);
+    if (wrong != NULL) {
+        (void)snprintf(why, PF_OPTS_WHY_BYTES, "%s", wrong);
+        return PF_OPTS_USAGE_ERROR;
+    }
+    apply_environment(opts);
+    opts->engine.headers = opts->headers.at;
+    opts->dir.name = (enum pfetch_dir_name)opts->name;
+    opts->dir.exist = (enum pfetch_dir_exist)opts->exist;
+    opts->dir.dry_run = opts->engine.dry_run;
+    return PF_OPTS_RUN;
+}
+
+void pf_opts_free(struct pf_opts *opts)
+{
+    forget_credentials(opts);
+    free(opts->lists.at);
+    free(opts->urls.at);
+    free(opts->headers.at);
+    opts->lists = opts->urls = opts->headers = (struct pf_texts){NULL, 0};
+    opts->engine.headers = NULL;
+}
+
+/* --- help ----------------------------------------------------------------- */
+
+enum { HELP_COLUMN = 28, HELP_WIDTH = 79 };
+
+/* Prints text in words from HELP_COLUMN on; the line has `column` columns
+ * already. */
+static void print_wrapped(FILE *out, int column, const char *text)
+{
+    while (*text != '\0') {
+        int length = (int)strcspn(text, " ");
+
+        if (column > HELP_COLUMN && column + 1 + length > HELP_WIDTH) {
+            fputc('\n', out);
+            column = 0;
+        }
+        if (column < HELP_COLUMN) {
+            fprintf(out, "%*s", HELP_COLUMN - column, "");
+            column = HELP_COLUMN;
+        } else if (column > HELP_COLUMN) {
+            fputc(' ', out);
+            column++;
+        }
+        fprintf(out, "%.*s", length, text);
+        column += length;
+        text += length;
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
+}
+
+static void print_option(FILE *out, const struct option_spec *spec)
+{
+    char left[80];
+    char right[256];
+    char letter[8] = "    ";
+    bool switched_on = spec->kind == KIND_SWITCH && spec->preset != NULL;
+
+    if (spec->letter != 0)
+        (void)snprintf(letter, sizeof(letter), "-%c, ", spec->letter);
+    int column = snprintf(left, sizeof(left), "  %s--%s%s%s%s", letter,
+                          spec->name, spec->argument != NULL ? " " : "",
+                          spec->argument != NULL ? spec->argument : "",
+                          switched_on ? "," : "");
+    fputs(left, out);
+    if (switched_on) {
+        fprintf(out, "\n      --no-%s", spec->name);
+        column = 6 + 5 + (int)strlen(spec->name);
+    }
+    if (column > HELP_COLUMN - 2) {
+        fputc('\n', out);
+        column = 0;
+    }
+    (void)snprintf(right, sizeof(right), "%s%s%s%s", spec->help,
+                   spec->preset != NULL ? " (default: " : "",
+                   spec->preset != NULL ? spec->preset : "",
+                   spec->preset != NULL ? ")" : "");
+    print_wrapped(out, column, right);
+}
+
+static void print_options(FILE *out, bool all)
+{
+    for (int group = 0; group < GROUP_COUNT; group++) {
+        if (all)
+            fprintf(out, "\n%s:\n", group_titles[group]);
+        for (int i = 0; i < SPEC_COUNT; i++)
+            if (specs[i].group == (enum group)group &&
+                (all || specs[i].common))
+                print_option(out, &specs[i]);
+    }
+}
+
+void pf_opts_print_help(FILE *out, bool all)
+{
+    char name[256];
+
+    (void)pf_msg_escape(pf_msg_program(), name, sizeof(name));
+    fprintf(out,
+            "Usage: %s [OPTION]... [-i LIST]... [URL]...\n"
+            "Download lists of URLs in parallel.\n\n"
+            "Examples:\n"
+            "  %s -i list.txt -o files            the URLs in list.txt\n"
+            "  %s -t 64 -i list.txt -o files      64 at once\n"
+            "  make-urls | %s -i - --results log  from a pipe, with records\n"
+            "  %s https://example.org/a.tar.gz    one URL, to this "
+            "directory\n"
+            "Run the same command again to fetch what is missing.\n%s",
+            name, name, name, name, name, all ? "" : "\nOptions:\n");
+    print_options(out, all);
+    if (all)
+        fputs("\nEach option without a value, but for the last four, has "
+              "a --no- form.\n"
+              "Durations: 10, 10s, 500ms, 5m, 1h.  Sizes: 4096, 64k, 10M, "
+              "2G.\n"
+              "A line of a list is a URL, or a URL, a TAB and id=TEXT.\n"
+              "Exit status: 0 all done, 1 some URLs failed, 2 usage, 3 "
+              "local trouble,\n"
+              "4 stopped early with work left; INT and TERM: by the "
+              "signal.\n",
+              out);
+    else
+        fprintf(out, "\n%s --help all lists every option.\n", name);
+}

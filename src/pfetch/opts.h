@@ -1,0 +1,66 @@
+/* opts.h - what the command line asks for.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PF_OPTS_H
+#define PF_OPTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "msg.h"
+#include "pfetch.h"
+#include "pfetch_handlers.h"
+
+enum pf_opts_handler { PF_OPTS_DIR, PF_OPTS_NULL };
+
+/* An option that may be given several times. */
+struct pf_texts {
+    const char **at; /* NULL-terminated; NULL while count is 0 */
+    size_t count;
+};
+
+/* Strings are borrowed from argv and the environment unless said
+ * otherwise. */
+struct pf_opts {
+    struct pfetch_options engine;
+    struct pfetch_dir_options dir;
+    struct pf_texts lists;   /* -i; "-" is standard input */
+    struct pf_texts urls;    /* arguments */
+    struct pf_texts headers; /* -H */
+    bool null_separated;
+    int handler;             /* enum pf_opts_handler */
+    int name;                /* enum pfetch_dir_name */
+    int exist;               /* enum pfetch_dir_exist */
+    int64_t grace_ms;
+    const char *results;     /* NULL: none; "-": standard output */
+    int verbosity;           /* enum pf_verbosity */
+    char *credentials;       /* heap: "NAME\0PASSWORD"; NULL: none */
+};
+
+/* What is to be done. */
+enum pf_opts_action {
+    PF_OPTS_RUN,
+    PF_OPTS_HELP,
+    PF_OPTS_HELP_ALL,
+    PF_OPTS_VERSION,
+    PF_OPTS_USAGE_ERROR /* `why` holds one line about it */
+};
+
+enum { PF_OPTS_WHY_BYTES = 512 };
+
+/* Reads the command line and the environment; fills *opts whatever it
+ * returns: pf_opts_free() is always due.  Passwords in argv are overwritten
+ * as soon as they are copied.  Uses getopt_long(3): one thread only. */
+enum pf_opts_action pf_opts_parse(struct pf_opts *opts, int argc, char **argv,
+                                  char why[PF_OPTS_WHY_BYTES]);
+
+/* Frees what pf_opts_parse() made, passwords wiped first. */
+void pf_opts_free(struct pf_opts *opts);
+
+/* Prints the help: the options used most, or all. */
+void pf_opts_print_help(FILE *out, bool all);
+
+#endif

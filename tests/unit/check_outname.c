@@ -1,0 +1,396 @@
+/* check_outname.c - URLs become safe file names.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "config.h"
+
+#include <check.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outname.h"
+
+static struct pf_digest digest;
+
+static void set_up(void)
+{
+    ck_assert_int_eq(pf_digest_init(&digest), 0);
+}
+
+static void tear_down(void)
+{
+    pf_digest_fini(&digest);
+}
+
+struct example {
+    const char *url;
+    const char *name;
+};
+
+static void check_basename(const struct example *e)
+{
+    char name[PF_NAME_SIZE];
+
+    ck_assert_int_eq(pf_outname_basename(&digest, e->url, name), 0);
+    ck_assert_msg(strcmp(name, e->name) == 0, "%s became %s, not %s", e->url,
+                  name, e->name);
+}
+
+static const struct example plain[] = {
+    { "http://h/a.txt", "a.txt" },
+    { "http://h/d/a%20b.txt", "a b.txt" },
+    { "http://h/a.txt?x=1&y=2", "a.txt?x=1&y=2" },
+    { "http://h/%C3%A9", "\xc3\xa9" },
+    { "http://h/\xc3\xa9", "\xc3\xa9" },
+    { "http://h/~root", "~root" },
+    { "http://h/CON", "CON" },
+    { "http://h/a.", "a." },
+    { "http://h/a%20", "a " },
+    { "http://h/a:b", "a:b" },
+    { "http://h/*?\"<>", "*?\"<>" },
+    { "http://h/a%5cb", "a\\b" },
+    { "http://h/a..b", "a..b" },
+};
+
+static const struct example fallback[] = {
+    { "http://h", "index.html" },
+    { "http://h/", "index.html" },
+    { "http://h/d/", "index.html" },
+    { "http://h//", "index.html" },
+    { "http://h?q=1", "index.html?q=1" },
+    { "http://h/?q=1", "index.html?q=1" },
+    { "http://h/a#frag", "a" },
+    { "http://h/a?", "a?" },
+};
+
+static const struct example escaped[] = {
+    { "http://h/..%2f..%2fevil", "%2E.%2F..%2Fevil" },
+    { "http://h/%2e%2e", "%2E." },
+    { "http://h/%2e%2e%2fx", "%2E.%2Fx" },
+    { "http://h/..", "%2E." },
+    { "http://h/.", "%2E" },
+    { "http://h/a/../../b", "b" },
+    { "http://h/%5c..%5cx", "\\..\\x" },
+    { "http://h/a%00b", "a%00b" },
+    { "http://h/.bashrc", "%2Ebashrc" },
+    { "http://h/-rf", "%2Drf" },
+    { "http://h/--help", "%2D-help" },
+    { "http://h/a%1b%5b31mX", "a%1B[31mX" },
+    { "http://h/%c2%9b31m", "%C2%9B31m" },
+    { "http://h/%e2%80%ae", "%E2%80%AE" },
+    { "http://h/%e2%80%a8", "%E2%80%A8" },
+    { "http://h/%e2%81%a6", "%E2%81%A6" },
+    { "http://h/%ef%bb%bf", "%EF%BB%BF" },
+    { "http://h/%c2%ad", "%C2%AD" },
+    { "http://h/%f3%a0%81%81", "%F3%A0%81%81" },
+    { "http://h/%ff%fe", "%FF%FE" },
+    { "http://h/%7f", "%7F" },
+    { "http://h/%0a", "%0A" },
+    { "http://h/a?b/c", "a?b%2Fc" },
+    { "http://h/a?b\x01" "c", "a?b%01c" },
+    /* Overlong, a surrogate, beyond the last code point, cut short. */
+    { "http://h/%c0%af", "%C0%AF" },
+    { "http://h/%e0%80%af", "%E0%80%AF" },
+    { "http://h/%ed%a0%80", "%ED%A0%80" },
+    { "http://h/%f4%90%80%80", "%F4%90%80%80" },
+    { "http://h/%e2%82", "%E2%82" },
+    { "http://h/%e2%82x", "%E2%82x" },
+};
+
+/* What is decoded once must not look as if it could be decoded again. */
+static const struct example percent[] = {
+    { "http://h/100%25", "100%" },
+    { "http://h/100%", "100%" },
+    { "http://h/a%2525b", "a%2525b" },
+    { "http://h/a%252fb", "a%252fb" },
+    { "http://h/a%252", "a%2" },
+    { "http://h/a%25%32f", "a%252f" },
+    { "http://h/a%zz", "a%zz" },
+    { "http://h/a%3Fb", "a%3Fb" },
+    { "http://h/a%253Fb", "a%253Fb" },
+    { "http://h/a?x=%26", "a?x=%26" },
+    { "http://h/a?x=%2F", "a?x=%2F" },
+};
+
+START_TEST(test_plain)
+{
+    check_basename(&plain[_i]);
+}
+END_TEST
+
+START_TEST(test_fallback)
+{
+    check_basename(&fallback[_i]);
+}
+END_TEST
+
+START_TEST(test_escaped)
+{
+    check_basename(&escaped[_i]);
+}
+END_TEST
+
+START_TEST(test_percent)
+{
+    check_basename(&percent[_i]);
+}
+END_TEST
+
+static const struct example paths[] = {
+    { "http://Host.Example:8080/a/b.txt", "host.example:8080/a/b.txt" },
+    { "https://h", "h/index.html" },
+    { "https://h/", "h/index.html" },
+    { "https://h/d/", "h/d/index.html" },
+    { "https://h/d?q=/x/", "h/d?q=%2Fx%2F" },
+    { "https://h//a///b", "h/a/b" },
+    { "https://h/../../etc/passwd", "h/%2E./%2E./etc/passwd" },
+    { "https://h/%2e%2e/%2e/x", "h/%2E./%2E/x" },
+    { "https://h/a%2Fb/c", "h/a%2Fb/c" },
+    { "https://h/-r/x", "h/%2Dr/x" },
+    { "https://[::1]:80/x", "[::1]:80/x" },
+    { "https://../x", "%2E./x" },
+};
+
+START_TEST(test_path)
+{
+    const struct example *e = &paths[_i];
+    char path[PF_PATH_SIZE];
+
+    ck_assert_int_eq(pf_outname_path(&digest, e->url, path), 0);
+    ck_assert_str_eq(path, e->name);
+}
+END_TEST
+
+/* --- length -------------------------------------------------------------- */
+
+/* "http://h/" and unit count times and rest; to be freed. */
+static char *long_url(const char *unit, size_t count, const char *rest)
+{
+    size_t len = strlen("http://h/");
+    char *url = malloc(len + count * strlen(unit) + strlen(rest) + 1);
+
+    ck_assert_ptr_nonnull(url);
+    memcpy(url, "http://h/", len);
+    for (size_t i = 0; i < count; i++, len += strlen(unit))
+        memcpy(url + len, unit, strlen(unit));
+    memcpy(url + len, rest, strlen(rest) + 1);
+    return url;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    return strlen(text) >= strlen(end)
+           && strcmp(text + strlen(text) - strlen(end), end) == 0;
+}
+
+START_TEST(test_longest_that_fits)
+{
+    char name[PF_NAME_SIZE];
+    char *url = long_url("a", PF_NAME_MAX - 4, ".txt");
+
+    ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
+    ck_assert_str_eq(name, url + strlen("http://h/"));
+    free(url);
+}
+END_TEST
+
+START_TEST(test_cut_keeps_extension_and_gets_hash)
+{
+    static const size_t lengths[] = { 237, 250, 251, 252, 296, 4092, 60000 };
+    char name[PF_NAME_SIZE];
+    char full[PF_NAME_SIZE];
+    char *url = long_url("a", lengths[_i], ".txt");
+
+    ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
+    ck_assert_uint_eq(strlen(name), PF_NAME_MAX);
+    ck_assert(ends_with(name, ".txt"));
+    ck_assert_int_eq(name[PF_NAME_MAX - 4 - 17], '~');
+    ck_assert_int_eq(pf_outname_hash(&digest, url, full), 0);
+    ck_assert_int_eq(memcmp(name + PF_NAME_MAX - 4 - 16, full, 16), 0);
+    free(url);
+}
+END_TEST
+
+START_TEST(test_cut_between_characters)
+{
+    char name[PF_NAME_SIZE];
+    const char *shift[] = { "", "x", "xy" };
+
+    for (int i = 0; i < 3; i++) {
+        char *url = long_url("%E2%82%AC", 255, shift[i]);
+
+        memmove(url + 9 + strlen(shift[i]), url + 9, 9 * 255);
+        memcpy(url + 9, shift[i], strlen(shift[i]));
+        ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
+        size_t stem = strlen(name) - 17;
+        ck_assert_int_eq(name[stem], '~');
+        ck_assert_uint_eq((stem - strlen(shift[i])) % 3, 0);
+        ck_assert_uint_ge(strlen(name), PF_NAME_MAX - 2);
+        free(url);
+    }
+}
+END_TEST
+
+START_TEST(test_cut_not_inside_an_escape)
+{
+    char name[PF_NAME_SIZE];
+    char *url = long_url("%01", 300, "");
+
+    ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
+    size_t stem = strlen(name) - 17;
+    ck_assert_int_eq(name[stem], '~');
+    ck_assert_uint_eq(stem % 3, 0);
+    free(url);
+}
+END_TEST
+
+START_TEST(test_cut_names_differ)
+{
+    char one[PF_NAME_SIZE];
+    char two[PF_NAME_SIZE];
+    char *url = long_url("a", 300, "b.txt");
+
+    ck_assert_int_eq(pf_outname_basename(&digest, url, one), 0);
+    url[9 + 300] = 'c';
+    ck_assert_int_eq(pf_outname_basename(&digest, url, two), 0);
+    ck_assert_str_ne(one, two);
+    free(url);
+}
+END_TEST
+
+START_TEST(test_long_directories)
+{
+    char path[PF_PATH_SIZE];
+    char *deep = long_url("d/", 20000, "x.txt");
+    char *wide = long_url("d", 300, "/x.txt");
+
+    ck_assert_int_eq(pf_outname_path(&digest, deep, path), 0);
+    ck_assert_uint_eq(strlen(path), strlen("h/x~0123456789abcdef.txt"));
+    ck_assert_int_eq(memcmp(path, "h/x~", 4), 0);
+    ck_assert_int_eq(pf_outname_path(&digest, wide, path), 0);
+    ck_assert_uint_eq(strlen(path), 2 + PF_NAME_MAX + strlen("/x.txt"));
+    /* Its files are all in that one directory. */
+    wide[strlen(wide) - 5] = 'y';
+    char other[PF_PATH_SIZE];
+    ck_assert_int_eq(pf_outname_path(&digest, wide, other), 0);
+    ck_assert_int_eq(memcmp(path, other, 2 + PF_NAME_MAX + 1), 0);
+    free(deep);
+    free(wide);
+}
+END_TEST
+
+/* --- numbers ------------------------------------------------------------- */
+
+static const struct {
+    const char *path;
+    uint32_t number;
+    const char *numbered;
+} numbers[] = {
+    { "x", 1, "x.1" },
+    { "x.txt", 2, "x.2.txt" },
+    { "x.tar.gz", 3, "x.tar.3.gz" },
+    { "d.d/x", 1, "d.d/x.1" },
+    { "d/x.c", 10, "d/x.10.c" },
+    { "x.txt?q=1", 1, "x.txt?q=1.1" },
+    { "x.1", 2, "x.2.1" },
+    { "x.", 1, "x..1" },
+    { "a.b c", 1, "a.b c.1" },
+    { "x.0123456789abcdef", 1, "x.0123456789abcdef.1" },
+    { "x.0123456789abcde", 4294967295U, "x.4294967295.0123456789abcde" },
+};
+
+START_TEST(test_number)
+{
+    char numbered[PF_PATH_SIZE];
+
+    ck_assert_int_eq(pf_outname_number(&digest, numbers[_i].path,
+                                       numbers[_i].number, "http://h/x",
+                                       numbered), 0);
+    ck_assert_str_eq(numbered, numbers[_i].numbered);
+    if (numbers[_i].number <= INT32_MAX)
+        ck_assert_uint_eq(pf_outname_number_of(pf_outname_last(numbered)),
+                          numbers[_i].number);
+}
+END_TEST
+
+START_TEST(test_number_of_other_names)
+{
+    static const char *const names[] = {
+        "x", "x.txt", "x.0", "x.01.txt", "x.1a", "1.txt", "x.4294967296",
+        "x.99999999999999999999.txt", "", ".", "x..txt"
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        ck_assert_msg(pf_outname_number_of(names[i]) == 0, "%s", names[i]);
+}
+END_TEST
+
+START_TEST(test_number_is_never_cut)
+{
+    char name[PF_NAME_SIZE];
+    char numbered[PF_PATH_SIZE];
+    char again[PF_PATH_SIZE];
+
+    for (size_t len = 220; len < 260; len++) {
+        char *url = long_url("a", len, ".txt");
+
+        ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
+        ck_assert_int_eq(pf_outname_number(&digest, name, 12345, url,
+                                           numbered), 0);
+        ck_assert_uint_le(strlen(numbered), PF_NAME_MAX);
+        ck_assert(ends_with(numbered, ".12345.txt"));
+        ck_assert_uint_eq(pf_outname_number_of(numbered), 12345);
+        ck_assert_int_eq(pf_outname_number(&digest, name, 12346, url,
+                                           again), 0);
+        ck_assert_str_ne(numbered, again);
+        free(url);
+    }
+}
+END_TEST
+
+START_TEST(test_hash)
+{
+    char name[PF_NAME_SIZE];
+
+    /* printf 'http://h/x' | sha256sum */
+    ck_assert_int_eq(pf_outname_hash(&digest, "http://h/x", name), 0);
+    ck_assert_str_eq(name, "86ca99740210faa002c7e540649a2601");
+}
+END_TEST
+
+#define COUNT(table) ((int)(sizeof(table) / sizeof(table)[0]))
+
+int main(void)
+{
+    Suite *suite = suite_create("outname");
+    TCase *names = tcase_create("names");
+    TCase *length = tcase_create("length");
+
+    tcase_add_checked_fixture(names, set_up, tear_down);
+    tcase_add_checked_fixture(length, set_up, tear_down);
+    tcase_add_loop_test(names, test_plain, 0, COUNT(plain));
+    tcase_add_loop_test(names, test_fallback, 0, COUNT(fallback));
+    tcase_add_loop_test(names, test_escaped, 0, COUNT(escaped));
+    tcase_add_loop_test(names, test_percent, 0, COUNT(percent));
+    tcase_add_loop_test(names, test_path, 0, COUNT(paths));
+    tcase_add_loop_test(names, test_number, 0, COUNT(numbers));
+    tcase_add_test(names, test_number_of_other_names);
+    tcase_add_test(names, test_hash);
+    tcase_add_test(length, test_longest_that_fits);
+    tcase_add_loop_test(length, test_cut_keeps_extension_and_gets_hash, 0, 7);
+    tcase_add_test(length, test_cut_between_characters);
+    tcase_add_test(length, test_cut_not_inside_an_escape);
+    tcase_add_test(length, test_cut_names_differ);
+    tcase_add_test(length, test_long_directories);
+    tcase_add_test(length, test_number_is_never_cut);
+    suite_add_tcase(suite, names);
+    suite_add_tcase(suite, length);
+
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
