@@ -60,8 +60,6 @@ static int open_left_behind(int dir, const char *temp, int *fd)
         return errno;
     if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
         return EEXIST;
-    if (st.st_nlink != 1)
-        return EBUSY;
     *fd = openat(dir, temp, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (*fd >= 0 || errno == ENOENT)
         return *fd >= 0 ? 0 : ENOENT;
@@ -69,6 +67,7 @@ static int open_left_behind(int dir, const char *temp, int *fd)
                                                                  : EEXIST;
 }
 
+/* Whether an open file has this name and no other. */
 static bool has_name(int fd, int dir, const char *temp)
 {
     struct stat mine, there;

@@ -135,7 +135,8 @@ struct pfetch_record {
     enum pfetch_status status;
     enum pfetch_class cls;     /* PFETCH_CLASS_NONE unless failed */
     const char *message;       /* one line; NULL if there is nothing to say */
-    const char *path;          /* what the handler called it, or NULL */
+    const char *path;          /* what the handler called it; NULL: nothing
+                                * of this request is there */
     const char *effective_url; /* after redirects, without credentials */
     int64_t bytes;             /* body bytes accepted, all attempts joined */
     int http_status;           /* of the last response; 0: none came */

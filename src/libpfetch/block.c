@@ -63,12 +63,15 @@ static struct pf_msg **list_for(struct pf_block_pool *pool, size_t capacity)
                                             : &pool->free_small;
 }
 
-/* What a user may have now: 0 nothing.  *own: it is the user's own block. */
+/* What a user may have now: 0 nothing.  *own: it is the user's own block.
+ * Common ones are for who waits longest, if anybody waits. */
 static size_t grant_locked(const struct pf_block_pool *pool,
                            const struct pf_block_user *user, bool want_large,
                            bool *own)
 {
-    size_t left = pool->limit_bytes - pool->common_bytes;
+    bool is_first = pool->first_waiting == NULL
+                    || pool->first_waiting == user;
+    size_t left = is_first ? pool->limit_bytes - pool->common_bytes : 0;
 
     *own = false;
     if (want_large && left >= PF_BLOCK_LARGE_BYTES)

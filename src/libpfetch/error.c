@@ -130,7 +130,10 @@ static const char *find_user(const char *url, const char **at)
     while (*start == '/' || *start == '\\')
         start++;
     end = start + strcspn(start, "/?#");
-    *at = memrchr(start, '@', (size_t)(end - start));
+    *at = NULL;
+    for (const char *p = start; p < end; p++)
+        if (*p == '@')
+            *at = p;
     if (*at == NULL && !is_host_and_port(start, end))
         *at = strrchr(end, '@');
     return start;

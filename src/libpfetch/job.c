@@ -138,7 +138,10 @@ void pf_job_record(const struct pfetch_job *job, struct pfetch_record *record)
     record->status = job->status;
     record->cls = job->cls;
     record->message = job->message;
-    record->path = job->path;
+    /* A name without a file behind it would mislead. */
+    if (job->status != PFETCH_STATUS_FAILED
+        && job->status != PFETCH_STATUS_NOT_ATTEMPTED)
+        record->path = job->path;
     record->effective_url = job->attempts == 0 ? NULL : job->url->text;
     record->bytes = job->status == PFETCH_STATUS_OK ? job->bytes : -1;
     record->attempts = job->attempts;

@@ -238,15 +238,20 @@ int pf_response_header(struct pf_response *response, const char *line,
                        size_t size)
 {
     struct value v = trim(line, size);
+    bool is_first = response->header_bytes == 0
+                    || (response->is_complete && response->status < 200);
     const char *colon;
 
     response->header_bytes += size;
-    if (v.size > 5 && strncasecmp(v.text, "HTTP/", 5) == 0
-        && (!response->is_complete || response->status < 200)) {
+    if (is_first && v.size > 5 && strncasecmp(v.text, "HTTP/", 5) == 0) {
         begin(response, v);
         return 0;
     }
     if (response->is_complete)
+        return 0;
+    /* It continues the field before (RFC 9112 section 5.2): no field, and no
+     * end of the header either.  libcurl does not join them. */
+    if (size > 0 && (line[0] == ' ' || line[0] == '\t'))
         return 0;
     if (v.size == 0) {
         response->is_complete = true;

@@ -42,8 +42,8 @@ struct pf_response *pf_response_ref(struct pf_response *response);
 void pf_response_unref(struct pf_response *response); /* NULL is allowed */
 
 /* Takes in one line as it came from the server (with or without its line
- * end; may hold any byte).  A status line begins the header anew: what a 1xx
- * or an earlier answer said is forgotten, the bytes still count.  Lines after
+ * end; may hold any byte).  The status line after a 1xx answer begins the header
+ * anew: what was said before is forgotten, the bytes still count.  Lines after
  * the blank line (trailers) are counted and otherwise ignored.  0, or
  * PFETCH_ENOMEM. */
 int pf_response_header(struct pf_response *response, const char *line,

@@ -12,7 +12,6 @@
 #include "url.h"
 
 #include <curl/curl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -129,16 +128,27 @@ static char *place(char **at, const char *s)
     return copy;
 }
 
+/* The same without the NUL, and without the copy. */
+static void append(char **at, const char *s)
+{
+    size_t size = strlen(s);
+
+    memcpy(*at, s, size);
+    *at += size;
+}
+
 static struct pf_url *assemble(const struct parts *parts)
 {
     const char *password = parts->password == NULL ? "" : parts->password;
     const char *user = parts->user == NULL ? "" : parts->user;
-    size_t host = strlen(parts->host);
-    size_t bytes = sizeof(struct pf_url) + strlen(parts->text) + 1 + host + 1
-                   + strlen("https://") + host + 1 + strlen(parts->port) + 1
+    const char *zone = parts->zone == NULL ? "" : parts->zone;
+    size_t host_bytes = strlen(parts->host) + 1 + strlen(zone) + 1;
+    size_t bytes = sizeof(struct pf_url) + strlen(parts->text) + 1
+                   + host_bytes + strlen("https://") + host_bytes
+                   + strlen(parts->port) + 1
                    + strlen(user) + 1 + strlen(password) + 1;
     struct pf_url *url = malloc(bytes);
-    char *at, *origin, *name;
+    char *at, *origin, *host;
 
     if (url == NULL)
         return NULL;
@@ -147,14 +157,19 @@ static struct pf_url *assemble(const struct parts *parts)
     at = (char *)(url + 1);
     url->text = place(&at, parts->text);
     url->tls = strncasecmp(parts->text, "https:", 6) == 0;
+    /* The same address on another interface is another server. */
+    host = at;
+    append(&at, parts->host);
+    append(&at, *zone == '\0' ? "" : "%");
+    (void)place(&at, zone);
+    lower(host);
+    url->host = host;
     origin = at;
-    at += sprintf(at, "%s%s:%s", url->tls ? "https://" : "http://",
-                  parts->host, parts->port) + 1;
-    lower(origin);
+    append(&at, url->tls ? "https://" : "http://");
+    append(&at, host);
+    append(&at, ":");
+    (void)place(&at, parts->port);
     url->origin = origin;
-    name = place(&at, parts->host);
-    lower(name);
-    url->host = name;
     if (parts->user != NULL || parts->password != NULL) {
         url->user = place(&at, user);
         url->password = place(&at, password);

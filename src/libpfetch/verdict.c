@@ -14,14 +14,17 @@
 #include <string.h>
 
 /* A 206 is right if it carries the rest of the very body that was begun:
- * from the offset asked for, up to the last byte of a whole whose length has
- * not changed, under the validator that was sent. */
+ * from the offset asked for, in a whole whose length has not changed, under
+ * the validator that was sent, and as long as it says it is.  That it goes up
+ * to the last byte is seen when it has. */
 static bool is_right_range(const struct pf_attempt *a)
 {
     const struct pf_response *r = a->response;
+    int64_t length = pf_response_body_length(r);
 
     return a->asked_offset > 0 && r->range_start == a->asked_offset
            && r->range_total >= 0
+           && (length < 0 || length == r->range_end - r->range_start + 1)
            && (a->asked_total < 0 || r->range_total == a->asked_total)
            && (r->etag == NULL || a->asked_etag == NULL
                || strcmp(r->etag, a->asked_etag) == 0);
@@ -54,6 +57,8 @@ static enum pf_verdict judge_body(struct pf_attempt *a)
     int64_t whole = pf_whole_length(a);
     int64_t end = pf_body_offset(a) + a->body_bytes;
 
+    if (r->status == 206) /* with a Content-Range that fits */
+        declared = r->range_end - r->range_start + 1;
     if (declared >= 0 && a->body_bytes != declared) {
         pfetch_failure_set(&a->why, PFETCH_CLASS_SHORT,
                            "%" PRId64 " of %" PRId64 " bytes received",

@@ -91,11 +91,15 @@ static void take_record(void *user, const struct pfetch_record *record)
         lose_report(run, &why);
     if (pf_report_record(&run->report, record, &why) != 0)
         lose_report(run, &why);
-    /* The engine has stopped by itself, perhaps while main waits for a line
-     * that never comes. */
-    if (record->status == PFETCH_STATUS_NOT_ATTEMPTED ||
-        record->cls == PFETCH_CLASS_STOPPED)
-        pf_input_stop(run->input);
+}
+
+/* options.on_broken: main may be waiting for a line that never comes. */
+static void take_broken(void *user, const struct pfetch_failure *why)
+{
+    struct run *run = user;
+
+    (void)why; /* pfetch_finish() tells it again */
+    pf_input_stop(run->input);
 }
 
 /* on_notice of the dir handler: on any thread. */
@@ -197,18 +201,17 @@ static int create_downloader(struct run *run)
     struct pfetch_counters counters;
 
     engine->on_record = take_record;
+    engine->on_broken = take_broken;
     engine->user = run;
     int error = pfetch_create(&run->pf, engine, &run->handler, &why);
     if (error != 0) {
         pf_msg_error("%s", why.text[0] != '\0' ? why.text
                                                : pfetch_strerror(error));
         /* What was asked for is wrong, or something is missing here. */
-        return error == PFETCH_EINVAL || error == PFETCH_ETRUST
-                   ? EXIT_USAGE
-                   : EXIT_LOCAL;
+        return error == PFETCH_EINVAL ? EXIT_USAGE : EXIT_LOCAL;
     }
     pfetch_get_counters(run->pf, &counters);
-    if (counters.workers < run->workers_asked)
+    if (counters.workers < run->workers_asked && !engine->dry_run)
         pf_msg_note("%u of %u workers: no more threads could be started",
                     counters.workers, run->workers_asked);
     return EXIT_OK;
@@ -368,7 +371,10 @@ int main(int argc, char **argv)
     run.start_ms = pf_clock_ms();
     keep_standard_streams();
     (void)setlocale(LC_CTYPE, ""); /* else: only ASCII is printed as it is */
-    (void)signal(SIGPIPE, SIG_IGN); /* SIGPIPE is a signal that exists */
+    /* A closed connection or pipe, and a file beyond the size limit, are
+     * errors to be reported.  Both signals exist. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
     pf_msg_init(argv[0], PF_NORMAL);
 
     enum pf_opts_action action = pf_opts_parse(&run.opts, argc, argv, why);

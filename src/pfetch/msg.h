@@ -46,7 +46,8 @@ void pf_msg_detail(const char *format, ...) PF_PRINTF(1, 2);
 void pf_msg_usage(const char *what);
 
 /* A line of ASCII text that stays until the next message or status replaces
- * it, for a terminal of that many columns.  pf_msg_status_end() takes it away. */
+ * it, for a terminal of that many columns.  pf_msg_status_end() takes it
+ * away. */
 void pf_msg_status(unsigned columns, const char *text);
 void pf_msg_status_end(void);
 

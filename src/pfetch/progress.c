@@ -48,7 +48,7 @@ static void compose(struct pf_progress *progress, int64_t now_ms, char *text,
                              : 0;
     (void)snprintf(
         text, size,
-        "%s of %s read so far, %s failed, %u running, %u delayed, %s "
+        "%s done of %s read, %s failed, %u running, %u delayed, %s "
         "(%s/s, %s/s), %lld s",
         pf_figure_count(records, done), pf_figure_count(now.added, added),
         pf_figure_count(now.failed, failed), (unsigned)now.running,

@@ -3,6 +3,7 @@
 #
 # SPDX-License-Identifier: MIT
 : "${srcdir:=$(dirname "$0")/..}" "${builddir:=.}"
+# shellcheck source=tests/support/tap.sh
 . "$srcdir/support/tap.sh"
 lib=$builddir/../src/.libs/libpfetch.so
 prog=$builddir/../src/pfetch/.libs/pfetch

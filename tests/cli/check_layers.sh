@@ -7,6 +7,7 @@
 # public headers.  This finds the rest: a path that leads out of a directory,
 # and a header of libcurl, which the system has for everybody.
 : "${srcdir:=$(dirname "$0")/..}"
+# shellcheck source=tests/support/tap.sh
 . "$srcdir/support/tap.sh"
 cd "$srcdir/../src" || exit 99
 

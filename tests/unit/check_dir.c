@@ -23,9 +23,11 @@
 #include <unistd.h>
 
 #include "fakejob.h"
+#include "part.h"
 #include "pfetch_handlers.h"
 
-static char home[] = "/tmp/check_dir.XXXXXX";
+#define HOME_TEMPLATE "/tmp/check_dir.XXXXXX"
+static char home[sizeof HOME_TEMPLATE];
 static struct pfetch_dir_options options;
 static struct pfetch_failure why;
 static unsigned notices;
@@ -40,6 +42,7 @@ static void count_notice(void *user, const char *text)
 
 static void set_up(void)
 {
+    memcpy(home, HOME_TEMPLATE, sizeof home);
     ck_assert_ptr_nonnull(mkdtemp(home));
     ck_assert_int_eq(chdir(home), 0);
     ck_assert_int_eq(mkdir("out", 0777), 0);
@@ -482,6 +485,38 @@ START_TEST(test_rerun_in_another_order)
 }
 END_TEST
 
+/* A number found on a file does not move the list's own numbers. */
+START_TEST(test_rerun_keeps_counting_from_the_list)
+{
+    const struct line list[] = { { "http://a/x", "=x" },
+                                 { "http://c/x", "=x.2" },
+                                 { "http://d/x", "x.1" },
+                                 { NULL, NULL } };
+
+    if (!can_mark())
+        return;
+    leave_a_gap();
+    run_list(list);
+    check_file("out/x.1", "http://d/x");
+    ck_assert_uint_eq(count_files("out"), 3);
+}
+END_TEST
+
+/* The file of c stands under a name that c could not get. */
+START_TEST(test_rerun_after_a_file_was_renamed)
+{
+    const struct line list[] = { { "http://c/x", "x.1" }, { NULL, NULL } };
+
+    if (!can_mark())
+        return;
+    leave_a_gap();
+    ck_assert_int_eq(rename("out/x.2", "out/y.2"), 0);
+    run_list(list);
+    check_file("out/x.1", "http://c/x");
+    check_file("out/y.2", "http://c/x");
+}
+END_TEST
+
 /* The base is free, but the file is there under its number. */
 START_TEST(test_rerun_when_the_first_one_failed)
 {
@@ -892,32 +927,61 @@ START_TEST(test_two_fetch_the_same_url)
 }
 END_TEST
 
-/* The number that is free on disk may be that of another line. */
+/* A number that is free on disk may belong to another line of the run: x.1
+ * to b, x.2 to d. */
 START_TEST(test_name_taken_between_plan_and_end)
 {
+    static const struct line lines[] = { { "http://a/x", "x.3" },
+                                         { "http://b/x", "x.1" },
+                                         { "http://d/x.2", "x.2" },
+                                         { "http://c/x", "x.4" } };
     struct pfetch_handler handler = start_run();
-    struct pfetch_job a, b, c;
+    struct pfetch_job jobs[4];
+    char path[64];
 
     if (!can_mark())
         return;
-    ck_assert_int_eq(plan(&handler, &a, "http://a/x", 1), PFETCH_GO);
-    ck_assert_int_eq(plan(&handler, &b, "http://b/x", 2), PFETCH_GO);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(plan(&handler, &jobs[i], lines[i].url, 1),
+                         PFETCH_GO);
     put_file("out/x", "of another process");
-    ck_assert_int_eq(fetch(&handler, &a), PFETCH_GO);
-    ck_assert_str_eq(a.path, "x.2");
-    ck_assert_int_eq(plan(&handler, &c, "http://c/x", 3), PFETCH_GO);
-    ck_assert_str_eq(c.path, "x.3");
-    ck_assert_int_eq(fetch(&handler, &c), PFETCH_GO);
-    ck_assert_int_eq(fetch(&handler, &b), PFETCH_GO);
-    ck_assert_str_eq(b.path, "x.1");
+    ck_assert_int_eq(fetch(&handler, &jobs[0]), PFETCH_GO);
+    ck_assert_int_eq(plan(&handler, &jobs[3], lines[3].url, 1), PFETCH_GO);
+    for (int i = 0; i < 4; i++) {
+        if (i > 0)
+            ck_assert_int_eq(fetch(&handler, &jobs[i]), PFETCH_GO);
+        ck_assert_str_eq(jobs[i].path, lines[i].expect);
+        (void)snprintf(path, sizeof path, "out/%s", lines[i].expect);
+        check_file(path, lines[i].url);
+        fakejob_fini(&jobs[i]);
+    }
     check_file("out/x", "of another process");
-    check_file("out/x.1", "http://b/x");
-    check_file("out/x.2", "http://a/x");
-    ck_assert_uint_eq(count_files("out"), 4);
-    fakejob_fini(&a);
-    fakejob_fini(&b);
-    fakejob_fini(&c);
+    ck_assert_uint_eq(count_files("out"), 5);
     end_run(&handler);
+}
+END_TEST
+
+/* Each of the ways that a file system may need; none replaces anything. */
+START_TEST(test_ways_to_publish)
+{
+    enum pf_publish_way way = (enum pf_publish_way)_i;
+    int dir = open("out", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct pf_part part;
+
+    pf_part_init(&part);
+    ck_assert_int_eq(pf_part_open(&part, dir, "x"), 0);
+    ck_assert_int_eq(pf_part_write(&part, "body", 4), 0);
+    put_file("out/taken", "foreign");
+    ck_assert_int_eq(symlink("nowhere", "out/link"), 0);
+    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "taken", &way), EEXIST);
+    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "link", &way), EEXIST);
+    check_file("out/taken", "foreign");
+    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "free", &way), 0);
+    pf_part_close(&part);
+    check_file("out/free", "body");
+    ck_assert_uint_eq(count_files("out"), 3);
+    ck_assert_int_eq(way, _i);
+    ck_assert_int_eq(close(dir), 0);
 }
 END_TEST
 
@@ -998,8 +1062,14 @@ END_TEST
 
 START_TEST(test_attribute_of_another_form)
 {
-    const char *values[] = {
-        "", "1", "2 86ca99740210faa002c7e540649a2601", "1 86ca99740210faa002c7e540649a2601x", "1 86ca99740210faa002c7e540649a260", "1  ",
+    /* The hash is the right one: see test_attribute_and_time. */
+    static const char *const values[] = {
+        "",
+        "1",
+        "1  ",
+        "2 86ca99740210faa002c7e540649a2601",
+        "1 86ca99740210faa002c7e540649a2601x",
+        "1 86ca99740210faa002c7e540649a260",
         "1 86CA99740210FAA002C7E540649A2601",
     };
     const struct line list[] = { { "http://h/x", "x.1" }, { NULL, NULL } };
@@ -1261,6 +1331,8 @@ static void add_reruns(Suite *suite)
     tcase_add_test(reruns, test_rerun_with_the_failed_line);
     tcase_add_test(reruns, test_rerun_with_the_last_line);
     tcase_add_test(reruns, test_rerun_in_another_order);
+    tcase_add_test(reruns, test_rerun_keeps_counting_from_the_list);
+    tcase_add_test(reruns, test_rerun_after_a_file_was_renamed);
     tcase_add_test(reruns, test_rerun_when_the_first_one_failed);
     tcase_add_test(reruns, test_rerun_in_mode_path);
     tcase_add_test(reruns, test_many_foreign_numbers);
@@ -1294,6 +1366,8 @@ static void add_parts(Suite *suite)
     tcase_add_test(parts, test_two_write_the_same_name);
     tcase_add_test(parts, test_two_fetch_the_same_url);
     tcase_add_test(parts, test_name_taken_between_plan_and_end);
+    tcase_add_loop_test(parts, test_ways_to_publish, PF_PUBLISH_NOREPLACE,
+                        PF_PUBLISH_CHECK + 1);
     tcase_add_loop_test(parts, test_name_taken_and_not_numbered, 0, 2);
     tcase_add_test(parts, test_attribute_and_time);
     tcase_add_test(parts, test_time_that_cannot_be_stored);

@@ -93,6 +93,8 @@ static const struct example escaped[] = {
     /* Overlong, a surrogate, beyond the last code point, cut short. */
     { "http://h/%c0%af", "%C0%AF" },
     { "http://h/%e0%80%af", "%E0%80%AF" },
+    { "http://h/%e0%9f%bf", "%E0%9F%BF" },
+    { "http://h/%f0%8f%bf%bd", "%F0%8F%BF%BD" },
     { "http://h/%ed%a0%80", "%ED%A0%80" },
     { "http://h/%f4%90%80%80", "%F4%90%80%80" },
     { "http://h/%e2%82", "%E2%82" },
@@ -235,14 +237,24 @@ END_TEST
 
 START_TEST(test_cut_not_inside_an_escape)
 {
+    static const char *const units[] = { "x%01", "xx%01", "%01" };
     char name[PF_NAME_SIZE];
-    char *url = long_url("%01", 300, "");
 
-    ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
-    size_t stem = strlen(name) - 17;
-    ck_assert_int_eq(name[stem], '~');
-    ck_assert_uint_eq(stem % 3, 0);
-    free(url);
+    for (size_t i = 0; i < 3; i++) {
+        /* The limit falls on another byte of the escape each time. */
+        for (size_t shift = 0; shift < 5; shift++) {
+            char *url = long_url(units[i], 300, "");
+            size_t unit = strlen(units[i]);
+
+            memmove(url + 9 + shift, url + 9, 300 * unit - shift);
+            memset(url + 9, 'y', shift);
+            ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
+            const char *cut = strchr(name, '~');
+            ck_assert_ptr_nonnull(cut);
+            ck_assert(cut[-1] != '%' && cut[-2] != '%');
+            free(url);
+        }
+    }
 }
 END_TEST
 
@@ -318,7 +330,7 @@ END_TEST
 START_TEST(test_number_of_other_names)
 {
     static const char *const names[] = {
-        "x", "x.txt", "x.0", "x.01.txt", "x.1a", "1.txt", "x.4294967296",
+        "x", "x.txt", "x.0", "x.01.txt", "x.1a", "1.txt", "x.4294967297",
         "x.99999999999999999999.txt", "", ".", "x..txt"
     };
 

@@ -1,0 +1,130 @@
+/* fuzz_outname.c - whatever the URL, its name is safe.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * The input is a URL up to its first NUL.  The promise about each component of
+ * a name is checked here by code of its own: 1 to PF_NAME_MAX bytes, valid
+ * UTF-8, no '.' or '-' at the beginning, no '/', no control, bidi or format
+ * character, no line or paragraph separator.  A broken promise aborts.
+ */
+#include "config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outname.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+/* The code point at *at, which moves on; aborts on invalid UTF-8. */
+static uint32_t next_code(const unsigned char **at)
+{
+    const unsigned char *s = *at;
+    uint32_t code;
+
+    if (s[0] < 0x80) {
+        *at = s + 1;
+        return s[0];
+    }
+    require((s[1] & 0xc0) == 0x80);
+    if (s[0] < 0xe0) {
+        require(s[0] >= 0xc2);
+        *at = s + 2;
+        return (uint32_t)(s[0] & 0x1f) << 6 | (s[1] & 0x3f);
+    }
+    require((s[2] & 0xc0) == 0x80);
+    if (s[0] < 0xf0) {
+        code = (uint32_t)(s[0] & 0x0f) << 12 | (uint32_t)(s[1] & 0x3f) << 6
+               | (s[2] & 0x3f);
+        require(code >= 0x800 && (code < 0xd800 || code > 0xdfff));
+        *at = s + 3;
+        return code;
+    }
+    require((s[3] & 0xc0) == 0x80);
+    code = (uint32_t)(s[0] & 0x07) << 18 | (uint32_t)(s[1] & 0x3f) << 12
+           | (uint32_t)(s[2] & 0x3f) << 6 | (s[3] & 0x3f);
+    require(s[0] < 0xf5 && code >= 0x10000 && code <= 0x10ffff);
+    *at = s + 4;
+    return code;
+}
+
+static bool is_harmless(uint32_t code)
+{
+    return code >= 0x20 && !(code >= 0x7f && code <= 0x9f) && code != '/'
+           && code != 0xad && !(code >= 0x200b && code <= 0x200f)
+           && !(code >= 0x2028 && code <= 0x202e)
+           && !(code >= 0x2060 && code <= 0x206f) && code != 0xfeff
+           && code != 0x061c && code != 0xe0001;
+}
+
+static void check_component(const char *name, size_t len)
+{
+    const unsigned char *at = (const unsigned char *)name;
+    const unsigned char *end = at + len;
+
+    require(len >= 1 && len <= PF_NAME_MAX);
+    require(name[0] != '.' && name[0] != '-');
+    while (at < end)
+        require(is_harmless(next_code(&at)));
+    require(at == end);
+}
+
+static void check_path(const char *path)
+{
+    require(strlen(path) < PF_PATH_SIZE);
+    for (const char *slash; (slash = strchr(path, '/')) != NULL;
+         path = slash + 1)
+        check_component(path, (size_t)(slash - path));
+    check_component(path, strlen(path));
+}
+
+static void check_number(struct pf_digest *digest, const char *path,
+                         const char *url, uint32_t number)
+{
+    char numbered[PF_PATH_SIZE];
+
+    require(pf_outname_number(digest, path, number, url, numbered) == 0);
+    check_path(numbered);
+    require(strcmp(numbered, path) != 0);
+    require(pf_outname_number_of(pf_outname_last(numbered)) == number);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *url = malloc(size + 1);
+    char name[PF_NAME_SIZE];
+    char again[PF_NAME_SIZE];
+    char path[PF_PATH_SIZE];
+    struct pf_digest digest;
+
+    require(url != NULL && pf_digest_init(&digest) == 0);
+    if (size > 0)
+        memcpy(url, data, size);
+    url[size] = '\0';
+
+    require(pf_outname_basename(&digest, url, name) == 0);
+    check_component(name, strlen(name));
+    require(pf_outname_basename(&digest, url, again) == 0);
+    require(strcmp(name, again) == 0);
+    check_number(&digest, name, url, 1);
+    check_number(&digest, name, url, 2147483647);
+
+    require(pf_outname_path(&digest, url, path) == 0);
+    check_path(path);
+    check_number(&digest, path, url, 12);
+
+    require(pf_outname_hash(&digest, url, again) == 0);
+    require(strspn(again, "0123456789abcdef") == 32 && again[32] == '\0');
+
+    pf_digest_fini(&digest);
+    free(url);
+    return 0;
+}
