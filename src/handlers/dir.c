@@ -14,8 +14,8 @@
  *
  * A small body costs: openat, fcntl, fstat and fstatat (create, lock, check),
  * write, fsetxattr, futimens, fcntl and close (errors that close tells),
- * renameat2, close; and one fstatat in plan.  All are relative to an open
- * directory.
+ * renameat2, close; and one fstatat in plan, unless the directory was empty
+ * at the start.  All are relative to an open directory.
  */
 #include "config.h"
 

@@ -60,6 +60,32 @@ struct line {
     uint64_t path_key;
 };
 
+/* Opens a directory to list it, by closedir(); NULL: it cannot be listed. */
+static DIR *open_list(int dir)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+
+    if (list == NULL && fd >= 0)
+        (void)close(fd); /* nothing was written */
+    return list;
+}
+
+static bool is_empty_dir(int dir)
+{
+    DIR *list = open_list(dir);
+    const struct dirent *entry;
+
+    if (list == NULL)
+        return false;
+    do
+        entry = readdir(list);
+    while (entry != NULL && (strcmp(entry->d_name, ".") == 0
+                             || strcmp(entry->d_name, "..") == 0));
+    (void)closedir(list); /* nothing was written */
+    return entry == NULL;
+}
+
 int pf_naming_init(struct pf_naming *naming,
                    const struct pfetch_dir_options *options, int root,
                    struct pf_filestate *state)
@@ -67,6 +93,7 @@ int pf_naming_init(struct pf_naming *naming,
     naming->mode = options->name;
     naming->exist = options->exist;
     naming->root = root;
+    naming->was_empty = root < 0 || is_empty_dir(root);
     naming->state = state;
     naming->known_dirs[0] = '\0';
     naming->names = NULL;
@@ -186,8 +213,13 @@ enum pf_found pf_naming_look(const struct pf_naming *naming, int dir,
 static enum pf_found look_at(struct pf_naming *naming,
                              const struct line *line)
 {
-    int dir = pf_walk_open(&naming->walk, line->path, false);
+    int dir;
 
+    /* What others put there during the run is met when the file gets its
+     * name, which replaces nothing. */
+    if (naming->was_empty)
+        return PF_FOUND_NOTHING;
+    dir = pf_walk_open(&naming->walk, line->path, false);
     if (dir < 0)
         return errno == ENOENT ? PF_FOUND_NOTHING : PF_FOUND_ERROR;
     return pf_naming_look(naming, dir, pf_outname_last(line->path),
@@ -199,15 +231,11 @@ static enum pf_found look_at(struct pf_naming *naming,
  * more, under a new name. */
 static void read_dir(struct pf_naming *naming, int dir)
 {
-    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+    DIR *list = open_list(dir);
     const struct dirent *entry;
 
-    if (list == NULL) {
-        if (fd >= 0)
-            (void)close(fd); /* nothing was written */
+    if (list == NULL)
         return;
-    }
     while ((entry = readdir(list)) != NULL) {
         uint8_t hash[PF_URL_HASH_BYTES];
         uint32_t number = pf_outname_number_of(entry->d_name);
@@ -456,10 +484,13 @@ static enum pfetch_reply same_url(uint32_t n, struct pfetch_failure *why)
     return PFETCH_SKIP;
 }
 
-/* The number of a line as the table keeps it: beyond 2^32 - 2 it only says
- * that there was one. */
-static uint32_t short_number(uint64_t n)
+/* The line of a request as the table keeps it: its line in its list, as an
+ * editor shows it, or its number if it is in no list; beyond 2^32 - 2 the
+ * table only says that there was one. */
+static uint32_t short_number(const struct pfetch_request *request)
 {
+    uint64_t n = request->line > 0 ? request->line : request->n;
+
     return n < UINT32_MAX && n > 0 ? (uint32_t)n : UINT32_MAX;
 }
 
@@ -484,7 +515,7 @@ static enum pfetch_reply plan_named(struct pf_naming *naming,
     enum pfetch_reply reply = choose_name(naming, line, why);
     if (reply == PFETCH_BROKEN)
         return reply;
-    n = short_number(pfetch_job_request(line->job)->n);
+    n = short_number(pfetch_job_request(line->job));
     if (pf_nametable_put(naming->names, url_key, n) != 0)
         return out_of_memory(why);
     if (reply == PFETCH_FAIL)

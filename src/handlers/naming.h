@@ -32,6 +32,7 @@ struct pf_naming {
     enum pfetch_dir_name mode;    /* set before start, then read-only: */
     enum pfetch_dir_exist exist;
     int root;                     /* borrowed; -1: the directory is missing */
+    bool was_empty;               /* at the start: there is nothing to find */
     struct pf_filestate *state;   /* borrowed; any thread */
     struct pf_nametable *names;   /* any thread; NULL in mode number */
     struct pf_digest digest;      /* adding thread only, as all below */

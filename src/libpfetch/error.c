@@ -127,7 +127,7 @@ static const char *find_user(const char *url, const char **at)
 
     if (scheme != NULL && url[strcspn(url, "/?#@")] != '@')
         start = scheme + 1;
-    while (*start == '/' || *start == '\\')
+    while (*start == '/')
         start++;
     end = start + strcspn(start, "/?#");
     *at = NULL;

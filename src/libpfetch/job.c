@@ -113,6 +113,14 @@ void pf_job_keep_reason(struct pfetch_job *job,
         *job->handler_why = *why;
 }
 
+void pf_failure_complete(struct pfetch_failure *why)
+{
+    if (why->cls == PFETCH_CLASS_NONE)
+        why->cls = PFETCH_CLASS_HANDLER;
+    if (why->text[0] == '\0')
+        pfetch_failure_set(why, why->cls, "the data handler refused it");
+}
+
 static const char *version_text(int version)
 {
     switch (version) {

@@ -109,6 +109,10 @@ void pf_job_free(struct pfetch_job *job);
 void pf_job_set_verdict(struct pfetch_job *job, enum pfetch_status status,
                         enum pfetch_class cls, const char *text);
 
+/* A reason of the handler's without a class is class handler, and one without
+ * a text gets one. */
+void pf_failure_complete(struct pfetch_failure *why);
+
 /* The handler's reason, copied. */
 void pf_job_keep_reason(struct pfetch_job *job,
                         const struct pfetch_failure *why);

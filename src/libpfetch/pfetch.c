@@ -78,9 +78,10 @@ struct pfetch {
     bool is_finished;              /* by the thread that finishes */
 
     pthread_mutex_t lock;          /* guards the rest */
-    pthread_cond_t turn_free;      /* signalled when has_turn becomes false */
-    bool has_turn;                 /* a thread is adding (or finish has
-                                    * taken the turn for good) */
+    pthread_cond_t turn_free;      /* signalled when has_turn becomes false,
+                                    * broadcast when is_closed is set */
+    bool has_turn;                 /* a thread is adding */
+    bool is_closed;                /* finish has begun: nobody adds any more */
     bool is_stopped;               /* pfetch_stop() was called */
     bool is_broken;                /* the place is unusable; why says how */
     struct pfetch_failure why;     /* the first reason */
@@ -124,6 +125,8 @@ static const char *find_bad_option(const struct pfetch_options *o)
         return "options.workers";
     if (o->max_idle > IDLE_MAX)
         return "options.max_idle";
+    if (o->retry_http == NULL)
+        return "options.retry_http";
     if (o->queue_jobs < 1 || o->queue_bytes < 1)
         return "options.queue_jobs or queue_bytes";
     if (o->retries > RETRIES_MAX || o->max_redirs > REDIRS_MAX)
@@ -417,6 +420,9 @@ int pfetch_create(struct pfetch **out, const struct pfetch_options *options,
 out_parts:
     fini_parts(pf);
 out_options:
+    if (why != NULL && why->text[0] == '\0')
+        pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "%s",
+                           pfetch_strerror(error));
     free_options(&pf->options);
     free(pf);
     return error;
@@ -439,14 +445,19 @@ void pfetch_free(struct pfetch *pf)
 
 /* One thread adds at a time, so that plan() sees the list in order.  The turn
  * is a flag and not a mutex held across plan(): nothing else waits for it
- * but those who add, and pfetch_finish(). */
-static void take_turn(struct pfetch *pf)
+ * but those who add, and pfetch_finish().  False: finish has begun. */
+static bool take_turn(struct pfetch *pf)
 {
+    bool is_closed;
+
     pf_mutex_lock(&pf->lock);
-    while (pf->has_turn)
+    while (pf->has_turn && !pf->is_closed)
         pf_cond_wait(&pf->turn_free, &pf->lock);
-    pf->has_turn = true;
+    is_closed = pf->is_closed;
+    if (!is_closed)
+        pf->has_turn = true;
     pf_mutex_unlock(&pf->lock);
+    return !is_closed;
 }
 
 static void give_turn(struct pfetch *pf)
@@ -454,6 +465,18 @@ static void give_turn(struct pfetch *pf)
     pf_mutex_lock(&pf->lock);
     pf->has_turn = false;
     pf_cond_signal(&pf->turn_free);
+    pf_mutex_unlock(&pf->lock);
+}
+
+/* Ends the turns: waits until who still adds is done.  Those who wait for a
+ * turn are sent away, so the last signal is for this thread. */
+static void close_turns(struct pfetch *pf)
+{
+    pf_mutex_lock(&pf->lock);
+    pf->is_closed = true;
+    pf_cond_broadcast(&pf->turn_free);
+    while (pf->has_turn)
+        pf_cond_wait(&pf->turn_free, &pf->lock);
     pf_mutex_unlock(&pf->lock);
 }
 
@@ -500,15 +523,13 @@ static void plan(struct pfetch *pf, struct pfetch_job *job)
     case PFETCH_SKIP:
         conclude(pf, job, PFETCH_STATUS_SKIPPED, PFETCH_CLASS_NONE, why.text);
         return;
-    case PFETCH_BROKEN:
-        break_run(pf, &why);
-        break;
     default:
         break;
     }
-    conclude(pf, job, PFETCH_STATUS_FAILED,
-             why.cls == PFETCH_CLASS_NONE ? PFETCH_CLASS_HANDLER : why.cls,
-             why.text);
+    pf_failure_complete(&why);
+    if (reply == PFETCH_BROKEN)
+        break_run(pf, &why);
+    conclude(pf, job, PFETCH_STATUS_FAILED, why.cls, why.text);
 }
 
 /* Takes a request in for which a place is reserved. */
@@ -543,7 +564,8 @@ static int add(struct pfetch *pf, const struct pfetch_request *request,
     size_t bytes = request->url == NULL ? 0 : strlen(request->url);
     int error;
 
-    take_turn(pf);
+    if (!take_turn(pf))
+        return PFETCH_ESTOPPED;
     error = pf_urlqueue_reserve(&pf->urls, bytes);
     if (error == 0)
         error = take_in(pf, request, rejected, bytes);
@@ -604,7 +626,7 @@ enum pfetch_end pfetch_finish(struct pfetch *pf, struct pfetch_failure *why)
     enum pfetch_end end = PFETCH_END_COMPLETE;
 
     pf_urlqueue_close(&pf->urls);
-    take_turn(pf); /* for good: who still adds is done first */
+    close_turns(pf);
     for (unsigned i = 0; i < pf->worker_count; i++)
         pf_worker_join(&pf->workers[i]);
     conclude_left(pf);

@@ -8,6 +8,8 @@
 
 #include "thread.h"
 
+#include <sched.h>
+
 void pf_resultqueue_init(struct pf_resultqueue *queue)
 {
     pf_mutex_init(&queue->lock);
@@ -44,6 +46,13 @@ struct pf_msg *pf_resultqueue_pop_all(struct pf_resultqueue *queue,
     struct pf_msg *all;
 
     pf_mutex_lock(&queue->lock);
+    if (queue->first == NULL && !queue->is_closed) {
+        /* Under load more results come while the others run: waiting a turn
+         * first makes one wake-up serve several. */
+        pf_mutex_unlock(&queue->lock);
+        (void)sched_yield(); /* never fails on Linux; only a hint */
+        pf_mutex_lock(&queue->lock);
+    }
     while (queue->first == NULL && (is_owed || !queue->is_closed)) {
         queue->is_asleep = true;
         pf_cond_wait(&queue->not_empty, &queue->lock);

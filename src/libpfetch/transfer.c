@@ -19,7 +19,8 @@
  * the job up, and when the transfer has stalled.
  *
  * Bodies of answers that cannot be accepted (404, redirects) are read and
- * dropped as long as they are small, so that the connection can be kept.
+ * dropped as long as they are small and come soon, so that the connection can
+ * be kept.  How such a body ends makes no difference to the verdict.
  */
 #include "config.h"
 
@@ -31,6 +32,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +68,7 @@ struct pf_transfer {
     bool is_judged;        /* the header was complete and looked at */
     bool is_acceptable;
     bool is_enough;        /* aborted by us although nothing is wrong */
+    bool has_unread;       /* bytes behind the body were read already */
 };
 
 /* --- callbacks ------------------------------------------------------------- */
@@ -121,6 +124,16 @@ static void fail_stalled(struct pf_transfer *t)
                            t->attempt->body_bytes);
 }
 
+/* The answer has come, and its body will not be stored: an error page, a
+ * redirect. */
+static bool is_refused(const struct pf_transfer *t)
+{
+    const struct pf_response *r = t->attempt->response;
+
+    return r->is_complete && r->status >= 200
+           && !pf_is_acceptable(t->attempt);
+}
+
 static bool is_unwanted(struct pf_transfer *t)
 {
     if (!atomic_load_explicit(&t->job->is_cancelled, memory_order_relaxed)
@@ -145,7 +158,10 @@ static int on_progress(void *data, curl_off_t down_total, curl_off_t down,
         return 1;
     if (stall_ms > 0 && t->last_byte_ms > 0
         && pf_now_ms() - t->last_byte_ms >= stall_ms) {
-        fail_stalled(t);
+        if (is_refused(t))
+            t->is_enough = true;
+        else
+            fail_stalled(t);
         return 1;
     }
     return 0;
@@ -224,6 +240,29 @@ static size_t write_body(struct pf_transfer *t, const char *data, size_t size)
     return size;
 }
 
+/* A refused body.  Its bytes are no sign of life: all of it may take one
+ * stall time, however slowly it drips. */
+static size_t drop_body(struct pf_transfer *t, size_t size)
+{
+    t->dropped_bytes += (int64_t)size;
+    if (t->dropped_bytes > DROP_BODY_MAX_BYTES) {
+        t->is_enough = true;
+        return 0;
+    }
+    return size;
+}
+
+/* libcurl asks the TLS library for the bytes of the body only.  What else was
+ * in the last record, where no poll() sees it, would begin the next answer. */
+static void look_behind_body(struct pf_transfer *t)
+{
+    int64_t length = pf_response_body_length(t->attempt->response);
+
+    if (t->job->url->tls && length >= 0
+        && t->attempt->body_bytes + t->dropped_bytes >= length)
+        t->has_unread = pf_trust_has_unread(t->context->trust, t->easy);
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *user)
 {
     struct pf_transfer *t = user;
@@ -235,14 +274,10 @@ static size_t on_body(char *data, size_t size, size_t n, void *user)
         size = write_body(t, data, size);
         /* Waiting for a block was this side's time, not the server's. */
         t->last_byte_ms = pf_now_ms();
-        return size;
+    } else {
+        size = drop_body(t, size);
     }
-    t->last_byte_ms = pf_now_ms();
-    t->dropped_bytes += (int64_t)size;
-    if (t->dropped_bytes > DROP_BODY_MAX_BYTES) {
-        t->is_enough = true;
-        return 0;
-    }
+    look_behind_body(t);
     return size;
 }
 
@@ -255,6 +290,12 @@ static long buffer_bytes(unsigned workers)
     if (bytes < BUFFER_MIN_BYTES)
         return BUFFER_MIN_BYTES;
     return bytes > BUFFER_MAX_BYTES ? BUFFER_MAX_BYTES : bytes;
+}
+
+/* libcurl takes no more than an int. */
+static long timeout_ms(int64_t ms)
+{
+    return ms > INT_MAX ? INT_MAX : (long)ms;
 }
 
 #define SET(option, value)                                      \
@@ -292,7 +333,7 @@ static int setup(struct pf_transfer *t, CURL *easy)
     SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
     SET(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout_ms);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, timeout_ms(o->connect_timeout_ms));
     SET(CURLOPT_BUFFERSIZE, buffer_bytes(o->workers));
     SET(CURLOPT_USERAGENT, o->user_agent);
     SET(CURLOPT_HTTP_VERSION,
@@ -457,12 +498,37 @@ static int64_t info_us(CURL *easy, CURLINFO what)
     return us;
 }
 
+/* Where a redirect leads to, absolute; NULL: nowhere, or out of memory.
+ * (CURLINFO_REDIRECT_URL is not known when a long body was cut short.) */
+static char *resolve_location(struct pf_transfer *t)
+{
+    const unsigned flags = CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME;
+    struct curl_header *location;
+    char *text = NULL, *copy = NULL;
+    CURLU *url;
+
+    if (curl_easy_header(t->easy, "Location", 0, CURLH_HEADER, -1, &location)
+        != CURLHE_OK)
+        return NULL;
+    url = curl_url();
+    if (url != NULL
+        && curl_url_set(url, CURLUPART_URL, t->job->url->text, 0) == CURLUE_OK
+        && curl_url_set(url, CURLUPART_URL, location->value, flags)
+               == CURLUE_OK
+        && curl_url_get(url, CURLUPART_URL, &text, 0) == CURLUE_OK)
+        copy = strdup(text);
+    else if (url != NULL)
+        copy = strdup(location->value); /* url.c says what is wrong with it */
+    curl_free(text);
+    curl_url_cleanup(url);
+    return copy;
+}
+
 /* Before the slot is detached: libcurl forgets some of this then. */
 static void collect(struct pf_transfer *t)
 {
     struct pf_attempt *a = t->attempt;
     CURL *easy = t->easy;
-    char *url = NULL;
     long opened = 0;
 
     a->dns_us = info_us(easy, CURLINFO_NAMELOOKUP_TIME_T);
@@ -475,20 +541,23 @@ static void collect(struct pf_transfer *t)
         if (a->reused)
             pf_stat_add(&t->context->stats->connections_reused, 1);
     }
-    if (a->response->status >= 300 && a->response->status < 400
-        && curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &url) == CURLE_OK
-        && url != NULL)
-        a->redirect_url = strdup(url);
+    if (a->response->status >= 300 && a->response->status < 400)
+        a->redirect_url = resolve_location(t);
 }
 
-/* How far connecting came; libcurl's own timeout covers nothing else. */
+/* How far connecting came; libcurl's own timeout covers nothing else.  It
+ * notes the time of the connection only when TLS is there, too. */
 static enum pfetch_class phase(const struct pf_transfer *t)
 {
-    if (t->context->options->proxy != NULL)
+    const char *proxy = t->context->options->proxy;
+
+    if (proxy != NULL && *proxy != '\0')
         return PFETCH_CLASS_PROXY;
     if (t->attempt->dns_us < 0)
         return PFETCH_CLASS_DNS;
-    if (t->attempt->connect_us < 0 || !t->job->url->tls)
+    if (!t->job->url->tls
+        || (t->attempt->connect_us < 0
+            && strstr(t->errbuf, "SSL connection") == NULL))
         return PFETCH_CLASS_CONNECT;
     return PFETCH_CLASS_TLS;
 }
@@ -620,7 +689,7 @@ static void begin_attempt(struct pf_transfer *t, struct pfetch_job *job,
     t->attempt = attempt;
     t->last_byte_ms = 0;
     t->dropped_bytes = 0;
-    t->is_judged = t->is_acceptable = t->is_enough = false;
+    t->is_judged = t->is_acceptable = t->is_enough = t->has_unread = false;
     t->errbuf[0] = '\0';
 }
 
@@ -630,14 +699,42 @@ static const char *connection_key(const struct pf_transfer *t)
 {
     const struct pfetch_options *o = t->context->options;
 
-    if (o->proxy != NULL && o->noproxy == NULL && !t->job->url->tls)
+    if (o->proxy != NULL && *o->proxy != '\0' && o->noproxy == NULL
+        && !t->job->url->tls)
         return o->proxy;
     return t->job->url->origin;
 }
 
-static void perform_leased(struct pf_transfer *t, struct pf_slot *slot)
+/* What libcurl's answer means, where nothing of ours has said it yet. */
+static void conclude(struct pf_transfer *t, CURLcode rc, int local_errno)
 {
     struct pf_attempt *a = t->attempt;
+
+    if (a->why.cls != PFETCH_CLASS_NONE)
+        return;
+    /* Framing that was odd is the reason for whatever followed it. */
+    if (rc != CURLE_OK && !t->is_enough && !is_refused(t)
+        && a->response->bad == NULL)
+        classify(t, rc, local_errno);
+    /* libcurl 7.88 is content with a header that breaks off. */
+    else if (rc == CURLE_OK && a->response->status != 0
+             && !a->response->is_complete)
+        fail_cut(t, "the connection was closed");
+    else if (t->is_acceptable && is_too_large(t, 0))
+        (void)write_body(t, "", 0); /* says so */
+}
+
+/* Whether nothing of this answer can be left on the connection. */
+static bool is_clean(const struct pf_transfer *t)
+{
+    const struct pf_response *r = t->attempt->response;
+
+    return r->is_complete && r->bad == NULL && !t->has_unread
+           && !(r->chunked && r->length >= 0);
+}
+
+static void perform_leased(struct pf_transfer *t, struct pf_slot *slot)
+{
     bool keep = false;
     CURLcode rc;
 
@@ -648,16 +745,8 @@ static void perform_leased(struct pf_transfer *t, struct pf_slot *slot)
         collect(t);
         if (rc == CURLE_OK && !t->is_judged)
             look_at_header(t);
-        /* Framing that was odd is the reason for whatever followed it. */
-        if (rc != CURLE_OK && a->why.cls == PFETCH_CLASS_NONE
-            && !t->is_enough && a->response->bad == NULL)
-            classify(t, rc, slot->local_errno);
-        if (a->why.cls == PFETCH_CLASS_NONE && t->is_acceptable
-            && is_too_large(t, 0))
-            (void)write_body(t, "", 0); /* says so */
-        /* Framing that was odd may have left bytes of this answer behind. */
-        keep = rc == CURLE_OK && a->response->bad == NULL
-               && !(a->response->chunked && a->response->length >= 0);
+        conclude(t, rc, slot->local_errno);
+        keep = rc == CURLE_OK && is_clean(t);
     }
     pf_slot_detach(t->easy);
     pf_conncache_give(t->context->conncache, slot, keep);

@@ -101,6 +101,8 @@ static void *load_store(const struct pf_trust *trust,
                && X509_STORE_load_file(store, trust->cacert) == 1;
     has_path = trust->capath != NULL && has_hashed_file(trust->capath)
                && X509_STORE_load_path(store, trust->capath) == 1;
+    /* An intermediate authority may be named, as libcurl has it. */
+    (void)X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN); /* is 1 */
     ERR_clear_error(); /* our own message says what matters */
     if ((!has_file && !has_path)
         || (trust->is_named && trust->cacert != NULL && !has_file)
@@ -183,4 +185,14 @@ int pf_trust_setup(struct pf_trust *trust, CURL *easy)
         rc = curl_easy_setopt(easy, CURLOPT_CAINFO, trust->cacert);
     }
     return rc == CURLE_OK ? 0 : PFETCH_ECURL;
+}
+
+bool pf_trust_has_unread(const struct pf_trust *trust, CURL *easy)
+{
+    struct curl_tlssessioninfo *tls = NULL;
+
+    return trust->is_openssl
+           && curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK
+           && tls != NULL && tls->internals != NULL
+           && SSL_has_pending(tls->internals) == 1;
 }

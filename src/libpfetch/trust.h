@@ -44,4 +44,9 @@ int pf_trust_load(struct pf_trust *trust, struct pfetch_failure *why);
 /* Makes a handle use them, once for its life.  0 or PFETCH_ECURL. */
 int pf_trust_setup(struct pf_trust *trust, CURL *easy);
 
+/* Whether the TLS library holds bytes that it has taken from the socket and
+ * nobody has read.  Only inside a callback of a transfer, when libcurl tells
+ * which connection it uses. */
+bool pf_trust_has_unread(const struct pf_trust *trust, CURL *easy);
+
 #endif

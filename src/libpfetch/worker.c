@@ -155,10 +155,15 @@ static void redirect(struct pf_worker *w, struct pfetch_job *job,
 
 /* --- retries --------------------------------------------------------------- */
 
+static bool is_cancelled(const struct pfetch_job *job)
+{
+    return atomic_load_explicit(&job->is_cancelled, memory_order_relaxed);
+}
+
 static bool may_retry(const struct pf_worker *w, const struct pfetch_job *job,
                       const struct pf_attempt *a)
 {
-    if (atomic_load_explicit(&job->is_cancelled, memory_order_relaxed))
+    if (is_cancelled(job))
         return false;
     if (a->why.cls == PFETCH_CLASS_DNS && job->attempts > DNS_RETRIES)
         return false;
@@ -216,7 +221,9 @@ static void retry(struct pf_worker *w, struct pfetch_job *job,
 {
     int64_t due_ms;
 
-    if (!may_retry(w, job, a)) {
+    /* To begin anew is no retry: nothing was wrong with the server, but with
+     * what it was asked for.  It happens once between two retries at most. */
+    if (restart ? is_cancelled(job) : !may_retry(w, job, a)) {
         finish_failed(w, job, a);
         return;
     }
@@ -253,6 +260,10 @@ static void run_job(struct pf_worker *w, struct pfetch_job *job)
 {
     struct pf_attempt attempt;
 
+    if (is_cancelled(job)) { /* while it waited for this attempt */
+        push_verdict(w, job, NULL);
+        return;
+    }
     begin(job);
     w->body.is_begun = false;
     pf_stat_add(&w->context->stats->running, 1);

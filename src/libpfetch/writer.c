@@ -26,15 +26,6 @@ enum { RELEASE_JOBS = 256 };
 
 /* --- the handler's word ---------------------------------------------------- */
 
-/* A reason without a class is the handler's. */
-static void complete_reason(struct pfetch_failure *why)
-{
-    if (why->cls == PFETCH_CLASS_NONE)
-        why->cls = PFETCH_CLASS_HANDLER;
-    if (why->text[0] == '\0')
-        pfetch_failure_set(why, why->cls, "the data handler refused it");
-}
-
 static void break_run(struct pf_writer *w, const struct pfetch_failure *why)
 {
     if (!w->is_broken)
@@ -46,7 +37,7 @@ static void break_run(struct pf_writer *w, const struct pfetch_failure *why)
 static void give_up(struct pf_writer *w, struct pfetch_job *job,
                     enum pfetch_reply reply, struct pfetch_failure *why)
 {
-    complete_reason(why);
+    pf_failure_complete(why);
     job->handler_failed = true;
     pf_job_keep_reason(job, why);
     atomic_store_explicit(&job->is_cancelled, true, memory_order_relaxed);
@@ -139,13 +130,16 @@ static void finish_job(struct pf_writer *w, struct pfetch_job *job)
         release_places(w);
 }
 
+/* why may be NULL: there was no memory to keep it, or none was given. */
 static void fail_job(struct pfetch_job *job, const struct pfetch_failure *why)
 {
-    if (why != NULL)
-        pf_job_set_verdict(job, PFETCH_STATUS_FAILED, why->cls, why->text);
-    else
-        pf_job_set_verdict(job, PFETCH_STATUS_FAILED, PFETCH_CLASS_HANDLER,
-                           NULL);
+    struct pfetch_failure unknown = { .cls = PFETCH_CLASS_NONE };
+
+    if (why == NULL) {
+        pf_failure_complete(&unknown);
+        why = &unknown;
+    }
+    pf_job_set_verdict(job, PFETCH_STATUS_FAILED, why->cls, why->text);
 }
 
 static void deliver_verdict(struct pf_writer *w, struct pfetch_job *job)
@@ -170,7 +164,7 @@ static void deliver_verdict(struct pf_writer *w, struct pfetch_job *job)
         return;
     }
     if (reply == PFETCH_FAIL || reply == PFETCH_BROKEN) {
-        complete_reason(&why);
+        pf_failure_complete(&why);
         if (was_ok)
             fail_job(job, &why);
         if (reply == PFETCH_BROKEN)
@@ -181,14 +175,17 @@ static void deliver_verdict(struct pf_writer *w, struct pfetch_job *job)
 
 static void deliver_settled(struct pf_writer *w, struct pfetch_job *job)
 {
+    struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
+
     w->pending--;
     if (job->settle_reply != PFETCH_GO) {
         if (job->handler_why != NULL)
-            complete_reason(job->handler_why);
+            why = *job->handler_why;
+        pf_failure_complete(&why);
         if (job->status == PFETCH_STATUS_OK)
-            fail_job(job, job->handler_why);
-        if (job->settle_reply == PFETCH_BROKEN && job->handler_why != NULL)
-            break_run(w, job->handler_why);
+            fail_job(job, &why);
+        if (job->settle_reply == PFETCH_BROKEN)
+            break_run(w, &why);
     }
     finish_job(w, job);
 }
@@ -215,7 +212,7 @@ static void call_done(struct pf_writer *w)
     if (w->handler.done == NULL)
         return;
     if (w->handler.done(w->handler.self, &why) == PFETCH_BROKEN) {
-        complete_reason(&why);
+        pf_failure_complete(&why);
         break_run(w, &why);
     }
 }

@@ -471,12 +471,12 @@ static bool check_statuses(struct parser *parser, const char *value)
         last = first;
         if (rest != NULL && *rest == '-')
             rest = scan_number(rest + 1, &last);
-        if (rest == NULL || first < 100 || last > 999 || first > last ||
+        if (rest == NULL || first < 400 || last > 999 || first > last ||
             (*rest != '\0' && *rest != ',') ||
             (*rest == ',' && rest[1] == '\0'))
             return complain(parser,
-                            "'%.100s' is not a list of statuses such as "
-                            "429,500-504",
+                            "'%.100s' is not a list of statuses from 400 on, "
+                            "such as 429,500-504",
                             value);
         if (*rest == ',')
             rest++;

@@ -313,5 +313,5 @@ void pf_summary_say(const struct pf_summary *summary,
     say_tally(&summary->reasons, "failed, by reason");
     say_tally(&summary->hosts, "failed, by host");
     if (left && !ending->dry_run)
-        pf_msg_note("run the same command again to fetch what is missing");
+        pf_msg_note("run the same command again to try what is missing");
 }

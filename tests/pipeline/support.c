@@ -167,6 +167,11 @@ char *faultd_control(const struct faultd *f, const char *path)
     return text;
 }
 
+void faultd_reset(const struct faultd *f)
+{
+    free(faultd_control(f, "/_reset"));
+}
+
 long faultd_hits(const struct faultd *f, const char *path)
 {
     static const char hex[] = "0123456789ABCDEF";

@@ -37,6 +37,9 @@ void faultd_stop(struct faultd *f);
 /* The text of a control URL (tests/faultd/control.h); the caller frees it. */
 char *faultd_control(const struct faultd *f, const char *path);
 
+/* Forgets what was counted: each test begins with that. */
+void faultd_reset(const struct faultd *f);
+
 /* Requests for exactly that path. */
 long faultd_hits(const struct faultd *f, const char *path);
 

@@ -263,6 +263,35 @@ START_TEST(a_block_that_comes_back_wakes_who_waits)
 }
 END_TEST
 
+/* It is nobody else's, so nobody else is woken for it. */
+START_TEST(an_own_block_wakes_its_user_behind_others)
+{
+    struct holder holder;
+    struct getter getters[2] = { { .put = false } };
+    struct pf_block_user users[2];
+    struct pf_block *own[2];
+
+    open_pool(LARGE);
+    hold_all(&holder);
+    for (int i = 0; i < 2; i++) {
+        pf_block_user_init(&users[i]);
+        own[i] = get(&users[i], false, SMALL, true);
+        start_getter(&getters[i], &users[i]);
+    }
+    for (int i = 1; i >= 0; i--) {
+        pf_block_put(&pool, own[i]);
+        join_getter(&getters[i]);
+        ck_assert_ptr_eq(getters[i].block->user, &users[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        pf_block_put(&pool, getters[i].block);
+        pf_block_user_fini(&users[i]);
+    }
+    give_all(&holder);
+    close_pool();
+}
+END_TEST
+
 /* One large block comes back: enough for all who want a small one. */
 START_TEST(a_large_block_serves_several_who_wait)
 {
@@ -396,13 +425,18 @@ START_TEST(memory_stays_within_the_limit)
             = &users[(pf_random(&random) >> 40) % USERS];
         size_t own_bytes = 0, out_bytes = 0;
 
+        /* Runs of one size, so that the other lies idle. */
+        for (int i = 0; step % 500 == 0 && i < SLOTS; i++)
+            if (out[i] != NULL) {
+                pf_block_put(&pool, out[i]);
+                out[i] = NULL;
+            }
         if (out[slot] != NULL) {
             pf_block_put(&pool, out[slot]);
             out[slot] = NULL;
         } else if (!user->has_own || limit - pool.common_bytes >= SMALL) {
             bool no_memory;
 
-            /* Runs of one size, so that the other lies idle. */
             out[slot] = pf_block_get(&pool, user, step / 500 % 2 == 1,
                                      &no_memory);
             ck_assert_ptr_nonnull(out[slot]);
@@ -569,7 +603,7 @@ START_TEST(a_stop_ends_a_write)
     struct pf_response *response = pf_response_create();
     struct pf_body body;
     struct pf_msg *msg;
-    int64_t written = SMALL;
+    int64_t written;
 
     open_pool(LARGE);
     pf_resultqueue_init(&results);
@@ -702,6 +736,7 @@ int main(void)
     tcase_add_test(tests, own_blocks_take_nothing_from_the_others);
     tcase_add_test(tests, put_drops_the_reference_to_the_response);
     tcase_add_loop_test(tests, a_block_that_comes_back_wakes_who_waits, 0, 2);
+    tcase_add_test(tests, an_own_block_wakes_its_user_behind_others);
     tcase_add_test(tests, a_large_block_serves_several_who_wait);
     tcase_add_test(tests, who_waits_was_overtaken);
     tcase_add_loop_test(tests, stop_wakes_who_waits, 0, 2);

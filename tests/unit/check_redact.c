@@ -43,6 +43,7 @@ START_TEST(user_parts_are_masked)
     expect("http://u:p@w@h/", "http://***@h/");
     expect("HTTP://u:p@h?a@b", "HTTP://***@h?a@b");
     expect("http://u:\xff\n@h/", "http://***@h/");
+    expect("http://\\u:p@h/", "http://***@h/");
 }
 END_TEST
 

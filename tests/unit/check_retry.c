@@ -175,6 +175,14 @@ START_TEST(retry_after_as_a_date)
 }
 END_TEST
 
+/* So many seconds do not fit as milliseconds: it overflowed. */
+START_TEST(retry_after_a_date_far_away)
+{
+    ck_assert_int_eq(pf_retry_after_ms("Fri, 3 Dec 999999999 23:59:59 GMT"),
+                     INT64_MAX);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("retry");
@@ -188,5 +196,6 @@ int main(void)
     tcase_add_test(tests, random_numbers_do_not_get_stuck);
     tcase_add_test(tests, retry_after_in_seconds);
     tcase_add_test(tests, retry_after_as_a_date);
+    tcase_add_test(tests, retry_after_a_date_far_away);
     return unit_run(tests, "retry");
 }
