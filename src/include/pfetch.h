@@ -283,12 +283,13 @@ struct pfetch_options {
     unsigned workers;           /* 16; 1 to 1024 */
     unsigned max_idle;          /* 1024: idle connections kept, 0 to 65536 */
     size_t queue_jobs;          /* 32768: jobs not finished, at most */
-    size_t queue_bytes;         /* 16 MiB: URL text of those, at most */
+    size_t queue_bytes;         /* 16 MiB: text of those requests, at most */
     size_t pool_bytes;          /* 16 MiB: body bytes on the way to the
                                  * handler, beside one small block a worker */
 
     /* Retries: at most `retries` further attempts, after a delay drawn
-     * between 0 and min(retry_max_delay_ms, retry_delay_ms * 2^k). */
+     * between 0 and min(retry_max_delay_ms, retry_delay_ms * 2^(k-1)) before
+     * the k-th of them. */
     unsigned retries;           /* 4 */
     const char *retry_http;     /* "408,429,500,502,503,504,520-524" */
     int64_t retry_delay_ms;     /* 1000 */

@@ -549,6 +549,8 @@ static int take_in(struct pfetch *pf, const struct pfetch_request *request,
     if (rejected != NULL) {
         conclude(pf, job, PFETCH_STATUS_FAILED, rejected->cls,
                  rejected->text);
+    } else if (request->url == NULL) {
+        conclude(pf, job, PFETCH_STATUS_FAILED, PFETCH_CLASS_URL, "no URL");
     } else if (pf_url_parse(request->url, &job->home, &why) != 0) {
         conclude(pf, job, PFETCH_STATUS_FAILED, why.cls, why.text);
     } else {
@@ -558,10 +560,16 @@ static int take_in(struct pfetch *pf, const struct pfetch_request *request,
     return 0;
 }
 
+static size_t length(const char *s)
+{
+    return s == NULL ? 0 : strlen(s);
+}
+
 static int add(struct pfetch *pf, const struct pfetch_request *request,
                const struct pfetch_failure *rejected)
 {
-    size_t bytes = request->url == NULL ? 0 : strlen(request->url);
+    size_t bytes = length(request->url) + length(request->list)
+                   + length(request->id);
     int error;
 
     if (!take_turn(pf))

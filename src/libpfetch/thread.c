@@ -12,20 +12,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* libcurl, OpenSSL and one 16 KiB receive buffer fit into half of this; the
- * default of 8 MiB (glibc) or 128 KiB (musl) is too much for a thousand
- * workers or too little for TLS.  Sanitizers need larger frames. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STACK_BYTES ((size_t)2 << 20)
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define STACK_BYTES ((size_t)2 << 20)
-#endif
-#endif
-#ifndef STACK_BYTES
-#define STACK_BYTES ((size_t)256 << 10)
-#endif
-
 static void must(int error)
 {
     if (error != 0)
@@ -118,8 +104,8 @@ static void prefer_throughput(pthread_t thread)
 #endif
 }
 
-int pf_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
-                    void *arg)
+int pf_thread_start(pthread_t *thread, const char *name, size_t stack_bytes,
+                    void *(*run)(void *), void *arg)
 {
     pthread_attr_t attr;
     sigset_t all, old;
@@ -128,7 +114,8 @@ int pf_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
     error = pthread_attr_init(&attr);
     if (error != 0)
         return error;
-    must(pthread_attr_setstacksize(&attr, STACK_BYTES));
+    if (stack_bytes > 0)
+        must(pthread_attr_setstacksize(&attr, stack_bytes));
     (void)sigfillset(&all); /* cannot fail on a valid set */
     must(pthread_sigmask(SIG_SETMASK, &all, &old));
     error = pthread_create(thread, &attr, run, arg);

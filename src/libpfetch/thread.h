@@ -34,10 +34,23 @@ bool pf_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
 
 #define PF_NEVER INT64_MAX
 
-/* Starts a thread with a small explicit stack and all signals blocked.  0, or
- * an errno value: then nothing was started. */
-int pf_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
-                    void *arg);
+/* The stack of a worker: libcurl, OpenSSL and one 16 KiB buffer fit into half
+ * of it; the default of 8 MiB (glibc) or 128 KiB (musl) is too much for a
+ * thousand workers or too little for TLS.  Sanitizers need larger frames. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) \
+    || __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define PF_WORKER_STACK_BYTES ((size_t)2 << 20)
+#else
+#define PF_WORKER_STACK_BYTES ((size_t)256 << 10)
+#endif
+
+/* Starts a thread with all signals blocked.  stack_bytes 0: the system's
+ * default.  0, or an errno value: then nothing was started. */
+int pf_thread_start(pthread_t *thread, const char *name, size_t stack_bytes,
+                    void *(*run)(void *), void *arg);
 void pf_thread_join(pthread_t thread);
 
 /* The monotonic clock, from an arbitrary start. */

@@ -801,5 +801,7 @@ int64_t pf_retry_after_ms(const char *value)
     if (date == -1)
         return -1;
     date -= time(NULL);
+    if (date > INT64_MAX / 1000)
+        return INT64_MAX;
     return date < 0 ? 0 : (int64_t)date * 1000;
 }

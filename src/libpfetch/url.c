@@ -85,6 +85,10 @@ static CURLUcode split(CURLU *h, const char *text, struct parts *parts)
     if (rc == CURLUE_OK)
         rc = get_optional(h, CURLUPART_ZONEID, &parts->zone, 0,
                           CURLUE_NO_ZONEID);
+    /* Without its user part such a URL would mean another host. */
+    if (rc == CURLUE_OK && parts->zone != NULL
+        && strchr(parts->zone, '@') != NULL)
+        rc = CURLUE_BAD_IPV6;
     if (rc == CURLUE_OK)
         rc = curl_url_get(h, CURLUPART_PORT, &parts->port,
                           CURLU_DEFAULT_PORT);

@@ -312,7 +312,8 @@ int pf_worker_start(struct pf_worker *w,
         pf_body_fini(&w->body);
         return PFETCH_ENOMEM;
     }
-    if (pf_thread_start(&w->thread, "pfetch worker", run, w) != 0) {
+    if (pf_thread_start(&w->thread, "pfetch worker", PF_WORKER_STACK_BYTES,
+                        run, w) != 0) {
         pf_worker_fini(w);
         return PFETCH_ETHREAD;
     }

@@ -238,7 +238,8 @@ static void *run(void *arg)
 
 int pf_writer_start(struct pf_writer *w)
 {
-    return pf_thread_start(&w->thread, "pfetch writer", run, w) == 0
+    /* Handlers are anybody's code: they get a full stack. */
+    return pf_thread_start(&w->thread, "pfetch writer", 0, run, w) == 0
                ? 0 : PFETCH_ETHREAD;
 }
 

@@ -23,7 +23,7 @@
 
 #include "clock.h"
 #include "input.h"
-#include "limits.h"
+#include "descriptors.h"
 #include "msg.h"
 #include "opts.h"
 #include "pfetch.h"
@@ -167,7 +167,7 @@ static void fit_limits(struct run *run)
 {
     struct pfetch_options *engine = &run->opts.engine;
     unsigned asked = engine->workers;
-    unsigned long long limit = pf_limits_raise(
+    unsigned long long limit = pf_descriptors_raise(
         pf_input_lists(run->input), &engine->workers, &engine->max_idle);
 
     if (engine->workers < asked)

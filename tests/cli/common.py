@@ -121,6 +121,20 @@ def started(tmp, *more, lines=None, out="out", results="results", **options):
                     stream.close()
 
 
+def measured(tmp, *more, feed=None, **options):
+    """Runs pfetch as started() does; (exit status, peak memory in MiB).
+    feed(stream) writes the list to standard input, if it is given."""
+    if feed:
+        options["stdin"] = subprocess.PIPE
+    with started(tmp, *more, **options) as process:
+        if feed:
+            feed(process.stdin)
+            process.stdin.close()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage.ru_maxrss / 1024
+
+
 def until(condition, what, timeout=20):
     """Waits until condition() holds; answers what it answers."""
     deadline = time.monotonic() + timeout

@@ -145,25 +145,23 @@ def no_inodes_left(tmp):
 def a_read_only_file_system(tmp):
     with small_disk(tmp) as disk, common.server() as server:
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-        common.write_list(tmp / "list",
-                          [server.url(f"/f{i}") for i in range(50)])
-        done = tap.run("-i", tmp / "list", "-o", disk, "--results",
-                       tmp / "results")
-        check_each_line(tmp, done.returncode, tmp / "results", 50)
+        done = tap.run(server.url("/a"), "-o", disk)
+        check_same(done.returncode, 3)
         assert "Read-only" in done.stderr, done.stderr
+        check_same(server.stats()["requests"], 0)
 
 
 @tap.case
 def the_report_on_a_full_disk(tmp):
     "the report cannot be written further: status 3, no record is torn"
     with small_disk(tmp, "64k") as disk, common.server() as server:
-        urls = [server.url(f"/size=10/f{i}") for i in range(2000)]
+        urls = [server.url(f"/size=10/f{i}") for i in range(20000)]
         common.write_list(tmp / "list", urls)
         done = tap.run("-i", tmp / "list", "-o", tmp / "out", "--results",
                        disk / "results")
         check_same(done.returncode, 3)
         assert "No space left" in done.stderr, done.stderr
-        assert server.stats()["requests"] < 1000, "it went on"
+        assert server.stats()["requests"] < 10000, "it went on"
         assert not [p for p in tree(tmp / "out") if p.startswith(".")]
 
 

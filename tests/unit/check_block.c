@@ -135,7 +135,7 @@ static void join_getter(struct getter *g)
     pf_thread_join(g->thread);
 }
 
-/* --- what is granted ------------------------------------------------------- */
+/* --- what is granted ------------------------------------------------------ */
 
 START_TEST(the_own_block_comes_first)
 {
@@ -228,7 +228,7 @@ START_TEST(put_drops_the_reference_to_the_response)
 }
 END_TEST
 
-/* --- waiting --------------------------------------------------------------- */
+/* --- waiting -------------------------------------------------------------- */
 
 /* 0: a common block comes back, 1: the own one of who waits. */
 START_TEST(a_block_that_comes_back_wakes_who_waits)
@@ -404,7 +404,7 @@ START_TEST(the_end_of_the_grace_time_wakes)
 }
 END_TEST
 
-/* --- memory ---------------------------------------------------------------- */
+/* --- memory --------------------------------------------------------------- */
 
 /* Random gets and puts of one thread (that never has to wait): what is out
  * and what is kept never exceeds the limit and one small block a user. */
@@ -458,7 +458,7 @@ START_TEST(memory_stays_within_the_limit)
 }
 END_TEST
 
-/* --- bodies ---------------------------------------------------------------- */
+/* --- bodies --------------------------------------------------------------- */
 
 static struct pf_resultqueue results;
 
@@ -629,7 +629,7 @@ START_TEST(a_stop_ends_a_write)
 }
 END_TEST
 
-/* --- several workers and a writer ------------------------------------------ */
+/* --- several workers and a writer ----------------------------------------- */
 
 enum { FLOW_WORKERS = 4, FLOW_BYTES = 3 * 1024 * 1024 };
 

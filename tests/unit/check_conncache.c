@@ -24,7 +24,7 @@
 
 enum { SERVED_MAX = 64, AN_HOUR_MS = 3600 * 1000 };
 
-/* --- the server ------------------------------------------------------------ */
+/* --- the server ----------------------------------------------------------- */
 
 static struct {
     int listener;
@@ -122,7 +122,7 @@ static void stop_server(void)
     (void)close(server.listener);
 }
 
-/* --- a cache and transfers ------------------------------------------------- */
+/* --- a cache and transfers ------------------------------------------------ */
 
 static struct pf_conncache cache;
 static struct pf_stats stats;
@@ -219,7 +219,7 @@ static uint64_t discarded(void)
     return pf_stat_get(&stats.connections_discarded);
 }
 
-/* --- one after the other --------------------------------------------------- */
+/* --- one after the other -------------------------------------------------- */
 
 START_TEST(a_quiet_connection_is_used_again)
 {
@@ -353,7 +353,7 @@ START_TEST(a_slot_that_cannot_see_all_its_sockets_is_not_kept)
 }
 END_TEST
 
-/* --- bounds ---------------------------------------------------------------- */
+/* --- bounds --------------------------------------------------------------- */
 
 START_TEST(the_least_recently_used_are_closed_first)
 {
@@ -419,7 +419,7 @@ START_TEST(old_connections_of_others_are_closed_on_give)
 }
 END_TEST
 
-/* --- sockets --------------------------------------------------------------- */
+/* --- sockets -------------------------------------------------------------- */
 
 START_TEST(sockets_are_closed_on_exec)
 {
@@ -455,7 +455,7 @@ START_TEST(descriptors_that_ran_out_are_a_local_reason)
 }
 END_TEST
 
-/* --- several threads ------------------------------------------------------- */
+/* --- several threads ------------------------------------------------------ */
 
 enum { FETCHERS = 4, FETCHES = 60 };
 

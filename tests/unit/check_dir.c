@@ -695,6 +695,9 @@ START_TEST(test_symlink_as_a_directory_on_the_way)
     struct pfetch_job job;
 
     ck_assert_int_eq(mkdir("elsewhere", 0777), 0);
+    /* A directory that was empty at the start is not looked into. */
+    ck_assert(mkdir("out", 0777) == 0 || errno == EEXIST);
+    ck_assert_int_eq(mkdir("out/there", 0777), 0);
     options.name = PFETCH_DIR_NAME_PATH;
     handler = start_run();
     ck_assert_int_eq(plan(&handler, &job, "http://i/x", 1), PFETCH_GO);

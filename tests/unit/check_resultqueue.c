@@ -157,7 +157,7 @@ START_TEST(a_settled_job_is_waited_for_after_close)
 }
 END_TEST
 
-/* --- several who push ------------------------------------------------------ */
+/* --- several who push ----------------------------------------------------- */
 
 enum { PUSHERS = 3, MESSAGES = 5000 };
 

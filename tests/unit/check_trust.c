@@ -45,7 +45,7 @@ static void remove_dir(void)
     ck_assert_int_eq(rmdir(dir), 0);
 }
 
-/* --- certificates ---------------------------------------------------------- */
+/* --- certificates --------------------------------------------------------- */
 
 struct party {
     EVP_PKEY *key;
@@ -110,7 +110,7 @@ static bool is_trusted(X509_STORE *store, X509 *cert)
     return is;
 }
 
-/* --- loading --------------------------------------------------------------- */
+/* --- loading -------------------------------------------------------------- */
 
 /* Where libcurl's TLS library is another one it loads itself: nothing here
  * then to test. */
@@ -267,7 +267,7 @@ START_TEST(nothing_is_loaded_for_insecure)
 }
 END_TEST
 
-/* --- several threads ------------------------------------------------------- */
+/* --- several threads ------------------------------------------------------ */
 
 enum { LOADERS = 4 };
 

@@ -127,6 +127,13 @@ START_TEST(zones_of_addresses_are_different_origins)
 }
 END_TEST
 
+/* What was checked was not what libcurl then read. */
+START_TEST(a_zone_with_an_at_sign_became_a_user_part)
+{
+    refuse("http://u:p@[fe80::1%25eth@]:80/", PFETCH_CLASS_URL);
+}
+END_TEST
+
 START_TEST(other_schemes_are_refused)
 {
     static const char *const urls[] = {
@@ -218,6 +225,7 @@ int main(void)
     tcase_add_test(tests, texts_are_what_is_sent);
     tcase_add_test(tests, credentials_are_decoded_and_cut_out);
     tcase_add_test(tests, zones_of_addresses_are_different_origins);
+    tcase_add_test(tests, a_zone_with_an_at_sign_became_a_user_part);
     tcase_add_test(tests, other_schemes_are_refused);
     tcase_add_test(tests, what_libcurl_would_mend_is_refused);
     tcase_add_test(tests, blanks_and_control_bytes_are_refused);

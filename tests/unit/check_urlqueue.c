@@ -15,7 +15,7 @@
 
 enum { AN_HOUR_MS = 3600 * 1000 };
 
-/* --- a queue, and looks into it -------------------------------------------- */
+/* --- a queue, and looks into it ------------------------------------------- */
 
 static struct pf_urlqueue queue;
 
@@ -145,7 +145,7 @@ static void join_helper(struct helper *helper)
     pf_thread_join(helper->thread);
 }
 
-/* --- turns ----------------------------------------------------------------- */
+/* --- turns ---------------------------------------------------------------- */
 
 START_TEST(hosts_take_turns)
 {
@@ -198,7 +198,7 @@ START_TEST(a_thousand_hosts_are_forgotten_again)
 }
 END_TEST
 
-/* --- bounds ---------------------------------------------------------------- */
+/* --- bounds --------------------------------------------------------------- */
 
 START_TEST(reserve_blocks_at_the_bound_of_jobs)
 {
@@ -294,7 +294,7 @@ START_TEST(stop_and_close_wake_who_reserves)
 }
 END_TEST
 
-/* --- sleeping and waking --------------------------------------------------- */
+/* --- sleeping and waking -------------------------------------------------- */
 
 START_TEST(pop_sleeps_until_a_push)
 {
@@ -362,7 +362,7 @@ START_TEST(a_closed_queue_takes_no_push)
 }
 END_TEST
 
-/* --- retries --------------------------------------------------------------- */
+/* --- retries -------------------------------------------------------------- */
 
 START_TEST(retries_come_in_the_order_of_time)
 {
@@ -532,7 +532,7 @@ START_TEST(another_sleeper_becomes_timekeeper)
 }
 END_TEST
 
-/* --- redirects ------------------------------------------------------------- */
+/* --- redirects ------------------------------------------------------------ */
 
 START_TEST(a_redirect_goes_to_the_front_of_its_new_host)
 {
@@ -602,7 +602,7 @@ START_TEST(a_redirect_away_from_a_host_that_waits)
 }
 END_TEST
 
-/* --- the end --------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 /* Drained is closed with nothing waiting, delayed or running. */
 START_TEST(not_drained_while_a_job_runs)
@@ -733,7 +733,7 @@ START_TEST(take_left_returns_everything_once)
 }
 END_TEST
 
-/* --- any operations by several threads ------------------------------------- */
+/* --- any operations by several threads ------------------------------------ */
 
 enum { STORM_JOBS = 2000, STORM_WORKERS = 4, STORM_HOSTS = 7,
        STORM_PLACES = 50 };

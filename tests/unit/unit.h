@@ -49,7 +49,7 @@ static inline pthread_t unit_start(void *(*run)(void *), void *arg)
 {
     pthread_t thread;
 
-    ck_assert_int_eq(pf_thread_start(&thread, "unit", run, arg), 0);
+    ck_assert_int_eq(pf_thread_start(&thread, "unit", 0, run, arg), 0);
     return thread;
 }
 

@@ -1,4 +1,4 @@
-/* limits.c - how many workers and idle connections the descriptors allow.
+/* descriptors.c - how many workers and idle connections the descriptors allow.
  *
  * SPDX-License-Identifier: MIT
  *
@@ -9,7 +9,7 @@
  */
 #include "config.h"
 
-#include "limits.h"
+#include "descriptors.h"
 
 #include <sys/resource.h>
 
@@ -18,7 +18,7 @@ enum {
     COMMON_FILES = 32 /* standard streams, report, libraries' own */
 };
 
-void pf_limits_share(unsigned long long descriptors, unsigned others,
+void pf_descriptors_share(unsigned long long descriptors, unsigned others,
                      unsigned *workers, unsigned *max_idle)
 {
     unsigned long long common = COMMON_FILES + (unsigned long long)others;
@@ -35,7 +35,7 @@ void pf_limits_share(unsigned long long descriptors, unsigned others,
         *max_idle = (unsigned)left;
 }
 
-unsigned long long pf_limits_raise(unsigned others, unsigned *workers,
+unsigned long long pf_descriptors_raise(unsigned others, unsigned *workers,
                                    unsigned *max_idle)
 {
     rlim_t needed = COMMON_FILES + (rlim_t)others +
@@ -51,6 +51,6 @@ unsigned long long pf_limits_raise(unsigned others, unsigned *workers,
         if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
             limit = raised;
     }
-    pf_limits_share(limit.rlim_cur, others, workers, max_idle);
+    pf_descriptors_share(limit.rlim_cur, others, workers, max_idle);
     return limit.rlim_cur;
 }
