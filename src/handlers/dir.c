@@ -157,7 +157,8 @@ static int complete_part(struct dir *dir, struct file *file,
                          const struct pfetch_record *record)
 {
     int error = pf_filestate_write(&dir->state, file->part.fd, file->hash,
-                                   record->etag, record->last_modified);
+                                   file->part.written_bytes, record->etag,
+                                   record->last_modified);
 
     if (error != 0)
         return error;

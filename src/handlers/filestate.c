@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 
@@ -74,15 +75,19 @@ void pf_filestate_init(struct pf_filestate *state, int dir,
 
 int pf_filestate_write(struct pf_filestate *state, int fd,
                        const uint8_t hash[PF_URL_HASH_BYTES],
-                       const char *etag, const char *last_modified)
+                       int64_t size_bytes, const char *etag,
+                       const char *last_modified)
 {
     const char *validator = etag != NULL ? etag : last_modified;
-    char value[PREFIX + 1 + VALIDATOR_MAX + 1] = "1 ";
-    size_t len = PREFIX;
+    char value[VALUE_SIZE] = "1 ";
+    size_t len = PREFIX, needed;
 
     if (!atomic_load(&state->usable))
         return 0;
     pf_digest_hex(hash, PF_URL_HASH_BYTES, value + 2);
+    len += (size_t)snprintf(value + len, sizeof value - len, " %lld",
+                            (long long)size_bytes);
+    needed = len;
     /* Half a validator validates nothing: one too long is left out. */
     if (validator != NULL && validator[0] != '\0'
         && strlen(validator) <= VALIDATOR_MAX)
@@ -92,7 +97,7 @@ int pf_filestate_write(struct pf_filestate *state, int fd,
         return 0;
     /* It may be the attribute that has no space, not the disk. */
     if ((errno == ENOSPC || errno == E2BIG || errno == ERANGE)
-        && len > PREFIX && fsetxattr(fd, ATTRIBUTE, value, PREFIX, 0) == 0)
+        && len > needed && fsetxattr(fd, ATTRIBUTE, value, needed, 0) == 0)
         return 0;
     if (!is_refusal(errno))
         return errno;
@@ -109,15 +114,21 @@ static int digit_value(char c)
 }
 
 bool pf_filestate_read(const struct pf_filestate *state, int dir,
-                       const char *name, uint8_t hash[PF_URL_HASH_BYTES])
+                       const char *name, uint8_t hash[PF_URL_HASH_BYTES],
+                       int64_t *size_bytes)
 {
-    char value[VALUE_SIZE];
+    char value[VALUE_SIZE + 1], *end;
 
     if (!atomic_load(&state->usable))
         return false;
-    ssize_t len = get_attribute(dir, name, value, sizeof value);
-    if (len < PREFIX || memcmp(value, "1 ", 2) != 0
-        || (len > PREFIX && value[PREFIX] != ' '))
+    ssize_t len = get_attribute(dir, name, value, VALUE_SIZE);
+    if (len <= PREFIX + 1 || memcmp(value, "1 ", 2) != 0
+        || value[PREFIX] != ' ' || digit_value(value[PREFIX + 1]) < 0)
+        return false;
+    value[len] = '\0';
+    errno = 0;
+    *size_bytes = strtoll(value + PREFIX + 1, &end, 10);
+    if (errno != 0 || (*end != '\0' && *end != ' '))
         return false;
     for (size_t i = 0; i < PF_URL_HASH_BYTES; i++) {
         int high = digit_value(value[2 + 2 * i]);

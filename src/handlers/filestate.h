@@ -33,15 +33,17 @@ void pf_filestate_init(struct pf_filestate *state, int dir,
                        void (*on_notice)(void *user, const char *text),
                        void *user);
 
-/* Marks an open file as complete.  0, also where attributes are not kept, or
+/* Marks an open file of size_bytes as complete.  0, also where attributes are not kept, or
  * an errno.  etag and last_modified may be NULL. */
 int pf_filestate_write(struct pf_filestate *state, int fd,
                        const uint8_t hash[PF_URL_HASH_BYTES],
-                       const char *etag, const char *last_modified);
+                       int64_t size_bytes, const char *etag,
+                       const char *last_modified);
 
-/* Reads the hash from a name in a directory.  Nothing is opened, and a
+/* Reads hash and size from a name in a directory.  Nothing is opened, and a
  * symbolic link is not followed.  False: the object carries none. */
 bool pf_filestate_read(const struct pf_filestate *state, int dir,
-                       const char *name, uint8_t hash[PF_URL_HASH_BYTES]);
+                       const char *name, uint8_t hash[PF_URL_HASH_BYTES],
+                       int64_t *size_bytes);
 
 #endif

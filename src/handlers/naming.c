@@ -194,6 +194,7 @@ enum pf_found pf_naming_look(const struct pf_naming *naming, int dir,
                              const uint8_t hash[PF_URL_HASH_BYTES])
 {
     uint8_t there[PF_URL_HASH_BYTES];
+    int64_t size_bytes;
     struct stat st;
 
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -202,9 +203,11 @@ enum pf_found pf_naming_look(const struct pf_naming *naming, int dir,
         return PF_FOUND_DIR;
     if (!S_ISREG(st.st_mode))
         return PF_FOUND_OTHER;
-    if (pf_filestate_read(naming->state, dir, name, there))
-        return memcmp(there, hash, PF_URL_HASH_BYTES) == 0 ? PF_FOUND_OWN
-                                                           : PF_FOUND_OTHER;
+    /* One that was cut short since is not this URL's complete file. */
+    if (pf_filestate_read(naming->state, dir, name, there, &size_bytes))
+        return memcmp(there, hash, PF_URL_HASH_BYTES) == 0
+                       && size_bytes == st.st_size
+                   ? PF_FOUND_OWN : PF_FOUND_OTHER;
     /* Where files cannot say whose they are, the name has to do. */
     return atomic_load(&naming->state->usable) ? PF_FOUND_OTHER
                                                : PF_FOUND_OWN;
@@ -238,11 +241,13 @@ static void read_dir(struct pf_naming *naming, int dir)
         return;
     while ((entry = readdir(list)) != NULL) {
         uint8_t hash[PF_URL_HASH_BYTES];
+        int64_t size_bytes;
         uint32_t number = pf_outname_number_of(entry->d_name);
 
         if (number == 0
             || (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN)
-            || !pf_filestate_read(naming->state, dir, entry->d_name, hash))
+            || !pf_filestate_read(naming->state, dir, entry->d_name, hash,
+                                  &size_bytes))
             continue;
         /* The smallest, so that the order of the directory is no matter. */
         uint64_t key = pf_nametable_key(PF_SPACE_OWN, hash);

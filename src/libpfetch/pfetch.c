@@ -140,6 +140,8 @@ static const char *find_bad_option(const struct pfetch_options *o)
         return "a timeout in options";
     if (o->max_size_bytes < 0)
         return "options.max_size_bytes";
+    if (o->proxy != NULL && !pf_is_proxy(o->proxy))
+        return "options.proxy is not the URL of a proxy";
     if (o->http_version != 11 && o->http_version != 2)
         return "options.http_version";
     return NULL;
@@ -385,7 +387,7 @@ int pfetch_create(struct pfetch **out, const struct pfetch_options *options,
     *out = NULL;
     pfetch_failure_set(why, PFETCH_CLASS_NONE, "%s", "");
     if (bad != NULL) {
-        pfetch_failure_set(why, PFETCH_CLASS_NONE, "out of range: %s", bad);
+        pfetch_failure_set(why, PFETCH_CLASS_NONE, "not usable: %s", bad);
         return PFETCH_EINVAL;
     }
     if (pfetch_global_init() != 0
@@ -404,7 +406,7 @@ int pfetch_create(struct pfetch **out, const struct pfetch_options *options,
     if (pf_status_set_parse(&pf->worker_context.retry_http,
                             pf->options.retry_http) != 0) {
         pfetch_failure_set(why, PFETCH_CLASS_NONE,
-                           "out of range: options.retry_http");
+                           "not usable: options.retry_http");
         error = PFETCH_EINVAL;
         goto out_options;
     }

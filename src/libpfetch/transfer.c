@@ -605,6 +605,9 @@ static void classify(struct pf_transfer *t, CURLcode rc, int local_errno)
                                             : curl_easy_strerror(rc);
     long os_errno = 0;
 
+    /* libcurl quotes a proxy it cannot use, password included. */
+    if (strchr(text, '@') != NULL)
+        text = curl_easy_strerror(rc);
     (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
     switch (rc) {
     case CURLE_COULDNT_RESOLVE_PROXY:

@@ -7,8 +7,10 @@
  * 1 GB where 2 s and 70 MB do (measured, libcurl 7.88.1).  So where libcurl
  * uses OpenSSL, one X509_STORE is loaded here and every connection's SSL_CTX
  * gets a reference to it (CURLOPT_SSL_CTX_FUNCTION(3),
- * SSL_CTX_set1_cert_store(3)); libcurl is told to load nothing itself.  The
- * store has a lock of its own.  With any other TLS library libcurl loads the
+ * SSL_CTX_set1_verify_cert_store(3)); libcurl is told to load nothing itself.
+ * The store has a lock of its own.  It is the verify store and not the one
+ * that SSL_CTX_set1_cert_store(3) sets, because libcurl sets flags on that one
+ * for each connection, under no lock.  With any other TLS library libcurl loads the
  * file, CURLOPT_CAPATH is switched off (it would switch libcurl's own cache
  * of certificates off), and its cache does what it can.
  *
@@ -103,6 +105,9 @@ static void *load_store(const struct pf_trust *trust,
                && X509_STORE_load_path(store, trust->capath) == 1;
     /* An intermediate authority may be named, as libcurl has it. */
     (void)X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN); /* is 1 */
+    /* As libcurl has it: an intermediate certificate may be trusted, too. */
+    (void)X509_STORE_set_flags(store, X509_V_FLAG_TRUSTED_FIRST
+                                          | X509_V_FLAG_PARTIAL_CHAIN);
     ERR_clear_error(); /* our own message says what matters */
     if ((!has_file && !has_path)
         || (trust->is_named && trust->cacert != NULL && !has_file)
@@ -160,8 +165,9 @@ static CURLcode give_store(CURL *easy, void *ssl_ctx, void *data)
     const struct pf_trust *trust = data;
 
     (void)easy;
-    SSL_CTX_set1_cert_store(ssl_ctx, trust->store);
-    return CURLE_OK;
+    return SSL_CTX_set1_verify_cert_store((SSL_CTX *)ssl_ctx,
+                                          (X509_STORE *)trust->store) == 1
+               ? CURLE_OK : CURLE_OUT_OF_MEMORY;
 }
 
 int pf_trust_setup(struct pf_trust *trust, CURL *easy)

@@ -216,6 +216,31 @@ int pf_url_parse(const char *text, struct pf_url **url,
     return error;
 }
 
+bool pf_is_proxy(const char *text)
+{
+    static const char *const schemes[] = { "http", "https", "socks4",
+                                           "socks4a", "socks5", "socks5h" };
+    char *scheme = NULL, *host = NULL;
+    bool found = false;
+    CURLU *h;
+
+    if (*text == '\0')
+        return true;
+    h = curl_url();
+    if (h != NULL
+        && curl_url_set(h, CURLUPART_URL, text,
+                        CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME)
+               == CURLUE_OK
+        && curl_url_get(h, CURLUPART_HOST, &host, 0) == CURLUE_OK
+        && curl_url_get(h, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK)
+        for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+            found = found || strcasecmp(scheme, schemes[i]) == 0;
+    curl_free(scheme);
+    curl_free(host);
+    curl_url_cleanup(h);
+    return found;
+}
+
 void pf_url_free(struct pf_url *url)
 {
     free(url);

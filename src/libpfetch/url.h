@@ -27,6 +27,10 @@ struct pf_url {
 int pf_url_parse(const char *text, struct pf_url **url,
                  struct pfetch_failure *why);
 
+/* Whether libcurl can make a proxy of it: [scheme://][user:password@]host
+ * [:port] with a scheme that CURLOPT_PROXY(3) names; or "", no proxy. */
+bool pf_is_proxy(const char *text);
+
 /* NULL is allowed. */
 void pf_url_free(struct pf_url *url);
 

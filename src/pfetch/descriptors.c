@@ -1,11 +1,14 @@
-/* descriptors.c - how many workers and idle connections the descriptors allow.
+/* descriptors.c - how much of a run the descriptors allow.
  *
  * SPDX-License-Identifier: MIT
  *
  * A worker uses up to WORKER_FILES at once: its socket and a second one
  * while two addresses are tried, libcurl's wake-up pair, the resolver's pair,
  * and a file of the handler with its directory.  An idle connection is one
- * more.  When there are too few, idle connections go first, then workers.
+ * more.  So is a job whose body broke off, as long as it waits for its next
+ * attempt: the handler keeps its file open, and a server that is going down
+ * can leave any number of those.  When there are too few descriptors, workers
+ * come first; idle connections and jobs share what is left.
  */
 #include "config.h"
 
@@ -19,7 +22,7 @@ enum {
 };
 
 void pf_descriptors_share(unsigned long long descriptors, unsigned others,
-                     unsigned *workers, unsigned *max_idle)
+                          unsigned *workers, unsigned *max_idle, size_t *jobs)
 {
     unsigned long long common = COMMON_FILES + (unsigned long long)others;
     unsigned long long left = descriptors > common ? descriptors - common : 0;
@@ -31,15 +34,20 @@ void pf_descriptors_share(unsigned long long descriptors, unsigned others,
     }
     unsigned long long used = (unsigned long long)*workers * WORKER_FILES;
     left = left > used ? left - used : 0;
-    if (left < *max_idle)
-        *max_idle = (unsigned)left;
+    if (left / 2 < *max_idle)
+        *max_idle = (unsigned)(left / 2);
+    left -= *max_idle;
+    if (*workers + left < *jobs)
+        *jobs = (size_t)(*workers + left);
 }
 
 unsigned long long pf_descriptors_raise(unsigned others, unsigned *workers,
-                                   unsigned *max_idle)
+                                        unsigned *max_idle, size_t *jobs)
 {
+    /* Twice the idle connections: they get half of what is left. */
     rlim_t needed = COMMON_FILES + (rlim_t)others +
-                    (rlim_t)*workers * WORKER_FILES + *max_idle;
+                    (rlim_t)*workers * WORKER_FILES +
+                    2 * (rlim_t)*max_idle + (rlim_t)*jobs;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -51,6 +59,6 @@ unsigned long long pf_descriptors_raise(unsigned others, unsigned *workers,
         if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
             limit = raised;
     }
-    pf_descriptors_share(limit.rlim_cur, others, workers, max_idle);
+    pf_descriptors_share(limit.rlim_cur, others, workers, max_idle, jobs);
     return limit.rlim_cur;
 }

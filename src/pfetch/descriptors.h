@@ -1,19 +1,24 @@
-/* descriptors.h - how many workers and idle connections the descriptors allow.
+/* descriptors.h - how many workers, idle connections and unfinished jobs the
+ * descriptors allow.
  *
  * SPDX-License-Identifier: MIT
  */
 #ifndef PF_DESCRIPTORS_H
 #define PF_DESCRIPTORS_H
 
-/* Lowers *workers (never below 1) and *max_idle (never below 0) to what
- * `descriptors` open files allow, `others` of them being used otherwise. */
-void pf_descriptors_share(unsigned long long descriptors, unsigned others,
-                     unsigned *workers, unsigned *max_idle);
+#include <stddef.h>
 
-/* Raises the soft limit of open files towards the hard one as far as the
- * workers and idle connections asked for need, then lowers both as
- * pf_descriptors_share() does.  Returns the limit in force. */
+/* Lowers *workers (never below 1), *max_idle (never below 0) and *jobs, those
+ * not finished (never below *workers), to what `descriptors` open files
+ * allow, `others` of them being used otherwise. */
+void pf_descriptors_share(unsigned long long descriptors, unsigned others,
+                          unsigned *workers, unsigned *max_idle,
+                          size_t *jobs);
+
+/* Raises the soft limit of open files towards the hard one as far as what is
+ * asked for needs, then lowers that as pf_descriptors_share() does.  Returns
+ * the limit in force. */
 unsigned long long pf_descriptors_raise(unsigned others, unsigned *workers,
-                                   unsigned *max_idle);
+                                        unsigned *max_idle, size_t *jobs);
 
 #endif

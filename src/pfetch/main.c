@@ -162,13 +162,15 @@ static int open_files(struct run *run)
     return EXIT_OK;
 }
 
-/* As many workers and idle connections as the descriptors allow. */
+/* As many workers, idle connections and unfinished jobs as the descriptors
+ * allow. */
 static void fit_limits(struct run *run)
 {
     struct pfetch_options *engine = &run->opts.engine;
     unsigned asked = engine->workers;
     unsigned long long limit = pf_descriptors_raise(
-        pf_input_lists(run->input), &engine->workers, &engine->max_idle);
+        pf_input_lists(run->input), &engine->workers, &engine->max_idle,
+        &engine->queue_jobs);
 
     if (engine->workers < asked)
         pf_msg_note("%u of %u workers: no more than %llu files may be open "
@@ -194,7 +196,8 @@ static int create_handler(struct run *run)
     return EXIT_LOCAL;
 }
 
-static int create_downloader(struct run *run)
+/* *workers: those that could be started. */
+static int create_downloader(struct run *run, unsigned *workers)
 {
     struct pfetch_options *engine = &run->opts.engine;
     struct pfetch_failure why = {.text = ""};
@@ -211,24 +214,56 @@ static int create_downloader(struct run *run)
         return error == PFETCH_EINVAL ? EXIT_USAGE : EXIT_LOCAL;
     }
     pfetch_get_counters(run->pf, &counters);
-    if (counters.workers < run->workers_asked && !engine->dry_run)
-        pf_msg_note("%u of %u workers: no more threads could be started",
-                    counters.workers, run->workers_asked);
+    *workers = counters.workers;
     return EXIT_OK;
 }
 
+/* 0, or an errno value: then neither runs. */
 static int start_threads(struct run *run)
 {
     int error = pf_progress_start(&run->progress, run->pf,
                                   run->opts.verbosity == PF_QUIET);
 
-    if (error == 0)
-        error = pf_signals_start(&run->signals, run->pf, run->input,
-                                 &run->progress, run->opts.grace_ms);
-    if (error == 0)
-        return EXIT_OK;
-    pf_msg_error("cannot start a thread: %s", strerror(error));
-    return EXIT_LOCAL;
+    if (error != 0)
+        return error;
+    error = pf_signals_start(&run->signals, run->pf, run->input,
+                             &run->progress, run->opts.grace_ms);
+    if (error != 0)
+        pf_progress_join(&run->progress);
+    return error;
+}
+
+/* Starts the downloader and the program's own threads.  Where there cannot
+ * be as many threads as that takes, half of the workers that could be started
+ * make room: for our threads, and for those in which libcurl resolves names,
+ * one for each worker. */
+static int start(struct run *run)
+{
+    unsigned *asked = &run->opts.engine.workers;
+
+    for (;;) {
+        unsigned workers;
+        int status = create_downloader(run, &workers);
+
+        if (status != EXIT_OK)
+            return status;
+        int error = run->opts.engine.dry_run || workers == *asked
+                        ? start_threads(run)
+                        : EAGAIN;
+        if (error == 0)
+            break;
+        pfetch_free(run->pf);
+        run->pf = NULL;
+        if (workers <= 1) {
+            pf_msg_error("cannot start a thread: %s", strerror(error));
+            return EXIT_LOCAL;
+        }
+        *asked = workers / 2;
+    }
+    if (*asked < run->workers_asked)
+        pf_msg_note("%u of %u workers: no more threads could be started",
+                    *asked, run->workers_asked);
+    return EXIT_OK;
 }
 
 /* --- the run -------------------------------------------------------------- */
@@ -335,13 +370,11 @@ static int fetch(struct run *run)
     pf_signals_block(&run->signals);
     status = create_handler(run);
     if (status == EXIT_OK)
-        status = create_downloader(run);
-    if (status == EXIT_OK)
-        status = start_threads(run);
-    if (status == EXIT_OK)
+        status = start(run);
+    if (status == EXIT_OK) {
         feed(run);
-    if (run->pf != NULL)
         finish(run);
+    }
     pf_signals_join(&run->signals);
     pfetch_free(run->pf);
     run->pf = NULL;

@@ -93,6 +93,7 @@ struct parser {
 
 static bool store_header(struct parser *parser, char *value);
 static bool store_user(struct parser *parser, char *value);
+static bool store_proxy(struct parser *parser, char *value);
 static bool store_user_file(struct parser *parser, char *value);
 static bool check_plain(struct parser *parser, const char *value);
 static bool check_statuses(struct parser *parser, const char *value);
@@ -222,9 +223,8 @@ static const struct option_spec specs[] = {
     {.name = "user-file", .kind = KIND_STORE, .group = GROUP_HTTP,
      .argument = "FILE", .store = store_user_file,
      .help = "read NAME:PASSWORD from the first line of FILE"},
-    {.name = "proxy", .letter = 'x', .kind = KIND_CHECKED,
-     .group = GROUP_HTTP, .argument = "URL",
-     .offset = FIELD(engine.proxy), .check = check_plain,
+    {.name = "proxy", .letter = 'x', .kind = KIND_STORE,
+     .group = GROUP_HTTP, .argument = "URL", .store = store_proxy,
      .help = "proxy to use instead of those of the environment"},
     {.name = "noproxy", .kind = KIND_CHECKED, .group = GROUP_HTTP,
      .argument = "LIST", .offset = FIELD(engine.noproxy),
@@ -546,6 +546,23 @@ static bool store_user(struct parser *parser, char *value)
     return kept;
 }
 
+/* As store_user(): the user part of a proxy may hold a password. */
+static bool store_proxy(struct parser *parser, char *value)
+{
+    struct pf_opts *opts = parser->opts;
+    char *at = strrchr(value, '@'), *user = strstr(value, "://");
+
+    if (has_control_byte(value))
+        return complain(parser, "the value holds a control byte");
+    free(opts->proxy);
+    opts->proxy = strdup(value);
+    opts->engine.proxy = opts->proxy;
+    user = user == NULL ? value : user + 3;
+    if (at != NULL && at > user)
+        memset(user, '*', (size_t)(at - user));
+    return opts->proxy != NULL || complain(parser, "out of memory");
+}
+
 /* Reads the beginning of a file, at most size - 1 bytes, as a string.  The
  * number of bytes read; -1 with errno set. */
 static ssize_t read_beginning(const char *file, char *text, size_t size)
@@ -813,6 +830,7 @@ enum pf_opts_action pf_opts_parse(struct pf_opts *opts, int argc, char **argv,
 void pf_opts_free(struct pf_opts *opts)
 {
     forget_credentials(opts);
+    free(opts->proxy);
     free(opts->lists.at);
     free(opts->urls.at);
     free(opts->headers.at);

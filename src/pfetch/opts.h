@@ -37,6 +37,7 @@ struct pf_opts {
     int64_t grace_ms;
     const char *results;     /* NULL: none; "-": standard output */
     int verbosity;           /* enum pf_verbosity */
+    char *proxy;             /* heap: engine.proxy */
     char *credentials;       /* heap: "NAME\0PASSWORD"; NULL: none */
 };
 

@@ -668,6 +668,20 @@ def proxy(tmp):
 
 
 @tap.case
+def a_password_of_a_proxy_is_not_shown(tmp):
+    "in no message and no record, whatever is wrong with the proxy"
+    for proxy_url in (f"http://me:{SECRET}@127.0.0.1:1",
+                      f"http://me:{SECRET}@127.0.0.1:99999",
+                      f"nonsense://me:{SECRET}@127.0.0.1:1",
+                      f"http://me:{SECRET}@no-such.invalid:1"):
+        done = fetch(tmp, "-v", "--retries", "0", "-x", proxy_url,
+                     "http://127.0.0.1:1/a")
+        assert done.status in (1, 2), done
+        assert SECRET not in done.err, done.err
+        assert SECRET not in repr(done.records), done.records
+
+
+@tap.case
 def max_size(tmp):
     with common.server() as server:
         done = fetch(tmp, "--max-size", "1k", *SOON, lines=[

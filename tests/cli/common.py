@@ -99,7 +99,8 @@ def fetch(tmp, *more, lines=None, out="out", results="results", **options):
 
 
 @contextlib.contextmanager
-def started(tmp, *more, lines=None, out="out", results="results", **options):
+def started(tmp, *more, lines=None, out="out", results="results",
+            command=(tap.PFETCH,), **options):
     """A pfetch that runs; killed at the end if it still does.  Its messages
     go to tmp/err."""
     options.setdefault("stdin", subprocess.DEVNULL)
@@ -107,7 +108,7 @@ def started(tmp, *more, lines=None, out="out", results="results", **options):
     with open(tmp / "err", "w") as err:
         options.setdefault("stderr", err)
         process = subprocess.Popen(
-            [tap.PFETCH, *arguments(tmp, more, lines, out, results)],
+            [*command, *arguments(tmp, more, lines, out, results)],
             **options)
     try:
         yield process
@@ -121,18 +122,38 @@ def started(tmp, *more, lines=None, out="out", results="results", **options):
                     stream.close()
 
 
+# Linux counts the memory of the process that forks for the one it executes,
+# so a small process has to stand between us and pfetch.  That dies with us,
+# and pfetch with it.
+_MEASURE = """
+import ctypes, json, os, sys
+die_with_parent = lambda: ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+die_with_parent()
+child = os.fork()
+if child == 0:
+    die_with_parent()
+    os.execv(sys.argv[2], sys.argv[2:])
+os.close(0)
+_, status, usage = os.wait4(child, 0)
+with open(sys.argv[1], "w") as out:
+    json.dump([os.waitstatus_to_exitcode(status), usage.ru_maxrss], out)
+"""
+
+
 def measured(tmp, *more, feed=None, **options):
     """Runs pfetch as started() does; (exit status, peak memory in MiB).
     feed(stream) writes the list to standard input, if it is given."""
     if feed:
         options["stdin"] = subprocess.PIPE
-    with started(tmp, *more, **options) as process:
+    command = (sys.executable, "-S", "-c", _MEASURE, str(tmp / "usage"),
+               tap.PFETCH)
+    with started(tmp, *more, command=command, **options) as process:
         if feed:
             feed(process.stdin)
             process.stdin.close()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss / 1024
+        process.wait()
+    status, kib = json.loads((tmp / "usage").read_text())
+    return status, kib / 1024
 
 
 def until(condition, what, timeout=20):

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import common
-from common import (SOON, check_failed, check_good, check_same, fetch, tap,
+from common import (check_failed, check_good, check_same, fetch, tap,
                     tree)
 
 INSIDE = "PFETCH_TEST_INSIDE"  # set: we have a mount name space of our own

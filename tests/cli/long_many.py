@@ -8,7 +8,7 @@ import heapq
 import os
 import pathlib
 import random
-import resource
+import shutil
 import threading
 import time
 
@@ -34,9 +34,10 @@ def content(i):
     return (b"%08d\n" % i) * 113 + b"end of " + b"%08d" % i
 
 
-def make_files(server, count):
+def make_files(root, count):
+    root.mkdir(exist_ok=True)
     for i in range(count):
-        (server.root / f"f{i}").write_bytes(content(i))
+        (root / f"f{i}").write_bytes(content(i))
 
 
 def check_files(directory, count):
@@ -53,7 +54,7 @@ def a_thousand_hosts(tmp):
     hosts = nginx.hosts(1000)
     chance = random.Random(7)
     with nginx.Nginx(tls=True, hosts=hosts) as server:
-        make_files(server, 20000)
+        make_files(server.root, 20000)
         common.write_list(tmp / "list", (
             server.url(f"f{i}", tls=True, host=chance.choice(hosts))
             for i in range(20000)))
@@ -92,11 +93,11 @@ def check_closing_run(tmp, run, lines, check):
 def closing_servers(tmp):
     "30,000 URLs from servers that close often, 64 workers, 20 runs"
     need_full()
+    make_files(tmp / "www", 30000)
     for run in range(CLOSING_RUNS):
-        if run % 2 == 0:  # a sound server: its last answer says so, or not
+        if run % 2 == 0:  # one that announces it
             with nginx.Nginx(keepalive_requests=1 + run % 7,
-                             access_log=False) as server:
-                make_files(server, 30000)
+                             root=tmp / "www", access_log=False) as server:
                 check_closing_run(tmp, run,
                                   [server.url(f"f{i}")
                                    for i in range(30000)],
@@ -107,12 +108,11 @@ def closing_servers(tmp):
                                     f"/f{i}") for i in range(30000)]
 
                 def check(path):
-                    for i in range(0, 30000):
+                    for i in range(30000):
                         common.check_file(path / f"f{i}", f"/f{i}")
 
                 check_closing_run(tmp, run, lines, check)
-        for path in tree(tmp / f"o{run}"):
-            (tmp / f"o{run}" / path).unlink()
+        shutil.rmtree(tmp / f"o{run}")
 
 
 def greedy_seconds(delays, workers):
@@ -152,8 +152,6 @@ def a_thousand_workers(tmp):
 def a_million_lines(tmp):
     "on stdin, --name number, --handler null: starts at once, little memory"
     need_full()
-    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    assert ours < 64, "our own memory would be taken for that of pfetch"
     with nginx.Nginx(access_log=False,
                      server='location / { return 200 "x"; }') as server:
         first = []

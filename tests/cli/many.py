@@ -73,8 +73,8 @@ def one_host(tmp):
 def many_hosts(tmp):
     """2,000 URLs over 100 addresses, TLS verified: few connections
 
-    One for each host, and some near the end, when the workers are more than
-    the hosts that are left."""
+    One for each host, and some more near the end, when the workers are more
+    than the hosts that are left."""
     need_nginx()
     hosts = nginx.hosts(100)
     with nginx.Nginx(tls=True, hosts=hosts) as server:
@@ -92,7 +92,7 @@ def many_hosts(tmp):
             assert status == 0, (tmp / "err").read_text()
             total, _ = server.counts()
             print(f"{name}: {total - before} connections, {mib:.0f} MiB")
-            assert 100 <= total - before <= 160, total - before
+            assert 100 <= total - before <= 200, total - before
             before = total
             assert mib <= 128, mib
             check_files(tmp / name, 2000)
@@ -105,16 +105,16 @@ def servers_that_close(tmp):
     "a connection is closed after every third answer: no error, no wrong byte"
     need_nginx()
     with nginx.Nginx(keepalive_requests=3) as server:
-        make_files(server, 3000)
+        make_files(server, 2000)
         common.write_list(tmp / "list",
-                          [server.url(f"f{i}") for i in range(3000)])
+                          [server.url(f"f{i}") for i in range(2000)])
         status, _ = common.measured(tmp, "-t", "64", "-i", tmp / "list",
                                     "--retries", "0")
         check_same(status, 0)
-        check_files(tmp / "out", 3000)
+        check_files(tmp / "out", 2000)
         connections, requests = server.counts()
-        check_same(requests, 3000)
-        assert connections >= 1000, connections
+        check_same(requests, 2000)
+        assert connections >= 660, connections
 
 
 @tap.case(timeout=60)

@@ -233,7 +233,7 @@ def asked_for_a_status_line(tmp):
     with common.server() as server:
         for options in ((), ("-q",)):
             with started(tmp, *options, server.url(
-                    f"/size={SIZE}/drip=4000,100/f{len(options)}")
+                    f"/size={SIZE}/drip=4000,40/f{len(options)}")
                     ) as process:
                 server.wait(lambda s: s["requests_active"] == 1)
                 process.send_signal(signal.SIGUSR1)
@@ -284,7 +284,7 @@ def interrupted_with_a_full_queue(tmp):
     "INT while the reader waits, because more than enough is read"
     with common.server() as server:
         lines = [server.url(f"/stall=head/f{i}") for i in range(40000)]
-        with started(tmp, lines=lines) as process:
+        with started(tmp, "--grace", "100ms", lines=lines) as process:
             server.wait(lambda s: s["requests_active"] == WORKERS)
             process.send_signal(signal.SIGINT)
             status, seconds = ended(process)
@@ -316,7 +316,7 @@ def interrupted_while_it_connects(tmp):
     "INT in the middle of a handshake that never ends"
     with common.server(mute=True) as server:
         url = server.mute_url().replace("http:", "https:")
-        with started(tmp, "-k", url) as process:
+        with started(tmp, "-k", "--grace", "100ms", url) as process:
             until(lambda: established(server.ports["mute"]), "a connection")
             process.send_signal(signal.SIGINT)
             status, seconds = ended(process)

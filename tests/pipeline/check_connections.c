@@ -35,21 +35,25 @@ static unsigned stress_urls(void)
 
 START_TEST(test_one_host_needs_a_connection_per_worker)
 {
-    enum { URLS = 1000, WORKERS = 16 };
-    struct run *run = run_create(URLS);
+    enum { WORKERS = 16 };
+    unsigned urls = is_slow() ? 100 : 1000;
+    struct run *run = run_create(urls);
     char url[URL_BYTES];
 
     run->options.workers = WORKERS;
     run->options.cacert = certs.ca;
+    run->options.connect_timeout_ms = 200000; /* a retry opens one, too */
     run_start(run);
-    for (int i = 0; i < URLS; i++)
+    for (unsigned i = 0; i < urls; i++)
         (void)run_add(run, faultd_url(&server, _i, "127.0.0.1",
                                       "/size=1000/good", url));
     run_finish(run);
     expect_good(run);
-    ck_assert_uint_le(run->counters.connections_opened, WORKERS);
+    /* A session ticket that comes late costs a connection. */
+    ck_assert_uint_le(run->counters.connections_opened,
+                      WORKERS + run->counters.connections_discarded);
     ck_assert_uint_eq(run->counters.connections_opened
-                      + run->counters.connections_reused, URLS);
+                      + run->counters.connections_reused, urls);
     ck_assert_int_eq(faultd_stat(&server, "connections_accepted"),
                      (long)run->counters.connections_opened);
     run_free(run);
@@ -145,15 +149,15 @@ START_TEST(test_stress_tls)
     static const char *const manners[] = {
         "keep", "closeevery=3", "closeidle", "connclose",
     };
-    unsigned urls = stress_urls() / 4;
+    unsigned urls = stress_urls() / (is_slow() ? 12 : 4);
     struct run *run = run_create(urls);
     char url[URL_BYTES], path[80];
 
-    run->options.workers = 32;
+    run->options.workers = is_slow() ? 8 : 32;
     run->options.max_idle = 3;
     run->options.retries = 0;
     run->options.cacert = certs.ca;
-    run->options.stall_timeout_ms = run->options.connect_timeout_ms = 60000;
+    run->options.stall_timeout_ms = run->options.connect_timeout_ms = 200000;
     run_start(run);
     for (unsigned i = 0; i < urls; i++) {
         (void)snprintf(path, sizeof(path), "/size=%u/%s/good%u", i % 3000,

@@ -265,8 +265,8 @@ static void hand_over(struct run *run, struct entry *e, enum event event)
 
 START_TEST(test_pending_jobs_are_settled_by_other_threads)
 {
-    static struct pending p = { .lock = PTHREAD_MUTEX_INITIALIZER,
-                                .changed = PTHREAD_COND_INITIALIZER };
+    struct pending p = { .lock = PTHREAD_MUTEX_INITIALIZER,
+                         .changed = PTHREAD_COND_INITIALIZER };
     struct run *run = run_create(PENDING);
     pthread_t threads[SETTLERS];
 
@@ -638,7 +638,7 @@ static _Noreturn void fetch_slowly(int64_t size)
 
 START_TEST(test_a_slow_handler_is_no_slow_server)
 {
-    int64_t size = getenv("PFETCH_FULL") != NULL ? 64 << 20 : 24 << 20;
+    int64_t size = (int64_t)(is_full() ? 64 : is_slow() ? 2 : 24) << 20;
     struct rusage used;
     int status;
     pid_t pid = fork();

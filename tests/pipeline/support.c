@@ -46,10 +46,15 @@ bool is_slow(void)
     return true;
 #endif
 #endif
-    /* Valgrind's launcher sets this for the program. */
-    return getenv("PFETCH_SLOW") != NULL
-           || (getenv("LD_PRELOAD") != NULL
-               && strstr(getenv("LD_PRELOAD"), "vgpreload") != NULL);
+    /* valgrind hides itself from the program. */
+    return getenv("PFETCH_SLOW") != NULL;
+}
+
+bool is_full(void)
+{
+    const char *text = getenv("PFETCH_FULL");
+
+    return text != NULL && *text != '\0'; /* the Makefile always sets it */
 }
 
 static void die(const char *what)

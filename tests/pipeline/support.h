@@ -173,7 +173,11 @@ void gate_wait(struct gate *gate, unsigned count);
 
 int64_t now_ms(void);
 
-/* True under valgrind or a sanitizer: loads are made smaller then. */
+/* True under valgrind ($PFETCH_SLOW says so) or a sanitizer: loads are made
+ * smaller then, and time limits longer. */
 bool is_slow(void);
+
+/* True when $PFETCH_FULL asks for the whole load. */
+bool is_full(void);
 
 #endif

@@ -1023,7 +1023,7 @@ START_TEST(test_attribute_and_time)
     ck_assert_int_gt(getxattr("out/x", "user.pfetch", value,
                               sizeof value - 1), 0);
     /* printf 'http://h/x' | sha256sum, its first 32 digits */
-    ck_assert_str_eq(value, "1 86ca99740210faa002c7e540649a2601 \"e\"");
+    ck_assert_str_eq(value, "1 86ca99740210faa002c7e540649a2601 10 \"e\"");
     ck_assert_int_eq(listxattr("out/x", NULL, 0), sizeof "user.pfetch");
 }
 END_TEST
@@ -1070,10 +1070,15 @@ START_TEST(test_attribute_of_another_form)
         "",
         "1",
         "1  ",
-        "2 86ca99740210faa002c7e540649a2601",
+        "2 86ca99740210faa002c7e540649a2601 7",
+        "1 86ca99740210faa002c7e540649a2601",
+        "1 86ca99740210faa002c7e540649a2601 ",
+        "1 86ca99740210faa002c7e540649a2601 6",
+        "1 86ca99740210faa002c7e540649a2601 7x",
+        "1 86ca99740210faa002c7e540649a2601 99999999999999999999",
         "1 86ca99740210faa002c7e540649a2601x",
-        "1 86ca99740210faa002c7e540649a260",
-        "1 86CA99740210FAA002C7E540649A2601",
+        "1 86ca99740210faa002c7e540649a260 7",
+        "1 86CA99740210FAA002C7E540649A2601 7",
     };
     const struct line list[] = { { "http://h/x", "x.1" }, { NULL, NULL } };
 
@@ -1375,7 +1380,7 @@ static void add_parts(Suite *suite)
     tcase_add_test(parts, test_attribute_and_time);
     tcase_add_test(parts, test_time_that_cannot_be_stored);
     tcase_add_test(parts, test_no_remote_time);
-    tcase_add_loop_test(parts, test_attribute_of_another_form, 0, 7);
+    tcase_add_loop_test(parts, test_attribute_of_another_form, 0, 12);
 }
 
 static void add_places(Suite *suite)
