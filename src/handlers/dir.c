@@ -22,8 +22,10 @@
 #include "pfetch_handlers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "filestate.h"
@@ -34,6 +36,8 @@
 struct dir {
     int root; /* the directory; -1: missing, dry run.  Read-only */
     bool remote_time;           /* read-only */
+    bool (*is_kept)(void *user, uint64_t dev, uint64_t ino); /* read-only */
+    void *user;                 /* read-only: is_kept's */
     struct pf_filestate state;  /* any thread */
     struct pf_naming naming;    /* adding thread, but for pf_naming_look()
                                  * and pf_naming_next() */
@@ -176,11 +180,23 @@ static enum pfetch_reply fail_exists(struct dir *dir, struct file *file,
     return PFETCH_FAIL;
 }
 
+static bool is_kept(const struct dir *dir, int parent, const char *name)
+{
+    struct stat st;
+
+    return dir->is_kept != NULL
+           && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0
+           && dir->is_kept(dir->user, st.st_dev, st.st_ino);
+}
+
 static enum pfetch_reply replace(struct dir *dir, struct file *file,
                                  const char *path, int parent,
                                  struct pfetch_failure *why)
 {
     const char *name = pf_outname_last(path);
+
+    if (is_kept(dir, parent, name))
+        return fail_exists(dir, file, path, "is a file of this run", why);
     int error = pf_part_replace(&file->part, parent, name, name);
 
     if (error == EISDIR || error == ENOTEMPTY || error == EEXIST)
@@ -300,6 +316,8 @@ static void free_dir(struct dir *dir)
 static int init_dir(struct dir *dir, const struct pfetch_dir_options *options)
 {
     dir->remote_time = options->remote_time;
+    dir->is_kept = options->is_kept;
+    dir->user = options->user;
     dir->way = PF_PUBLISH_NOREPLACE;
     pf_walk_init(&dir->walk, dir->root);
     pf_filestate_init(&dir->state, dir->root, options->on_notice,

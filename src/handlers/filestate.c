@@ -22,11 +22,12 @@ enum {
     PROC_PATH = 512          /* "/proc/self/fd/N/" and a name */
 };
 
-/* True for the errors by which a file system says that it has no user
- * attributes. */
+/* True for the errors by which a file system, or a policy (SELinux, seccomp),
+ * says that there are no user attributes here. */
 static bool is_refusal(int error)
 {
-    return error == ENOTSUP || error == EOPNOTSUPP || error == ENOSYS;
+    return error == ENOTSUP || error == EOPNOTSUPP || error == ENOSYS
+           || error == EPERM || error == EACCES;
 }
 
 static void give_up(struct pf_filestate *state, const char *text)

@@ -47,6 +47,11 @@ struct pfetch_dir_options {
     bool dry_run;               /* false; true: nothing is created, and a
                                  * directory that is missing counts as empty */
 
+    /* Whether a file is one that must not be replaced, whatever `exist` says:
+     * a list that is being read, a report being written.  dev and ino are
+     * stat(2)'s.  Writer thread.  May be NULL: there is none. */
+    bool (*is_kept)(void *user, uint64_t dev, uint64_t ino);
+
     /* Called at most a few times in a run, on any thread of the engine or
      * the one that adds, with one line a person should know ("no user
      * attributes here: ...").  May be NULL. */

@@ -89,7 +89,9 @@ static void finish_failed(struct pf_worker *w, struct pfetch_job *job,
                           struct pf_attempt *a)
 {
     drop_tail(w, pf_body_tail(&w->body));
-    if (a->is_place)
+    /* Descriptors or threads that are still missing after all retries are
+     * missing for the other URLs, too. */
+    if (a->is_place || a->why.cls == PFETCH_CLASS_LOCAL)
         w->context->on_broken(w->context->user, &a->why);
     note_attempt(job, a);
     pf_job_set_verdict(job, PFETCH_STATUS_FAILED, a->why.cls, a->why.text);

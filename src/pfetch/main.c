@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -100,6 +101,19 @@ static void take_broken(void *user, const struct pfetch_failure *why)
 
     (void)why; /* pfetch_finish() tells it again */
     pf_input_stop(run->input);
+}
+
+/* is_kept of the dir handler: the lists and the report may lie in the output
+ * directory. */
+static bool is_kept(void *user, uint64_t dev, uint64_t ino)
+{
+    const struct run *run = user;
+    struct stat st;
+
+    if (pf_input_reads(run->input, (dev_t)dev, (ino_t)ino))
+        return true;
+    return run->report.fd >= 0 && fstat(run->report.fd, &st) == 0 &&
+           st.st_dev == dev && st.st_ino == ino;
 }
 
 /* on_notice of the dir handler: on any thread. */
@@ -188,6 +202,8 @@ static int create_handler(struct run *run)
         return EXIT_OK;
     }
     run->opts.dir.on_notice = take_notice;
+    run->opts.dir.is_kept = is_kept;
+    run->opts.dir.user = run;
     int error = pfetch_dir_create(&run->handler, &run->opts.dir, &why);
     if (error == 0)
         return EXIT_OK;

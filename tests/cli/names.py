@@ -4,7 +4,9 @@
 SPDX-License-Identifier: MIT
 """
 
+import json
 import os
+import subprocess
 import unicodedata
 
 import common
@@ -284,6 +286,27 @@ def a_link_to_a_directory_is_not_followed(tmp):
         check_same(done.status, 1)
         check_failed(done.records[1], "exists")
         check_same(tree(tmp / "elsewhere"), [])
+
+
+@tap.case
+def overwrite_spares_the_list_and_the_report(tmp):
+    "whatever their names, they are files of this run"
+    with common.server() as server:
+        (tmp / "out").mkdir()
+        lines = [server.url("/list"), server.url("/results"),
+                 server.url("/other")]
+        (tmp / "out/list").write_text("\n".join(lines) + "\n")
+        done = subprocess.run(
+            [tap.PFETCH, "-i", "out/list", "-o", "out", "--exist",
+             "overwrite", "--results", "out/results"], cwd=tmp,
+            capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1, done
+        check_same((tmp / "out/list").read_text().split(), lines)
+        records = [json.loads(line) for line
+                   in (tmp / "out/results").read_text().splitlines()]
+        check_same(sorted(r["status"] for r in records),
+                   ["failed", "failed", "ok"])
+        check_same({r.get("error") for r in records}, {"exists", None})
 
 
 @tap.case
