@@ -132,6 +132,7 @@ int main(int argc, char **argv)
         return 1;
     install_signals(server);
     server_run(server);
+    (void)signal(SIGTERM, SIG_IGN); /* it ends already, and is freed next */
     server_free(server);
     SSL_CTX_free(options.tls);
     return 0;
