@@ -292,10 +292,10 @@ static long buffer_bytes(unsigned workers)
     return bytes > BUFFER_MAX_BYTES ? BUFFER_MAX_BYTES : bytes;
 }
 
-/* libcurl takes no more than an int. */
+/* libcurl takes a long, which has 32 bits here and there. */
 static long timeout_ms(int64_t ms)
 {
-    return ms > INT_MAX ? INT_MAX : (long)ms;
+    return ms > LONG_MAX ? LONG_MAX : (long)ms;
 }
 
 #define SET(option, value)                                      \

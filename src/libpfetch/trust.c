@@ -10,8 +10,8 @@
  * SSL_CTX_set1_verify_cert_store(3)); libcurl is told to load nothing itself.
  * The store has a lock of its own.  It is the verify store and not the one
  * that SSL_CTX_set1_cert_store(3) sets, because libcurl sets flags on that one
- * for each connection, under no lock.  With any other TLS library libcurl loads the
- * file, CURLOPT_CAPATH is switched off (it would switch libcurl's own cache
+ * for each connection, under no lock.  With any other TLS library libcurl loads
+ * the file, CURLOPT_CAPATH is switched off (it would switch libcurl's own cache
  * of certificates off), and its cache does what it can.
  *
  * Verification itself stays libcurl's and OpenSSL's: peer and host name are
@@ -103,9 +103,8 @@ static void *load_store(const struct pf_trust *trust,
                && X509_STORE_load_file(store, trust->cacert) == 1;
     has_path = trust->capath != NULL && has_hashed_file(trust->capath)
                && X509_STORE_load_path(store, trust->capath) == 1;
-    /* An intermediate authority may be named, as libcurl has it. */
-    (void)X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN); /* is 1 */
-    /* As libcurl has it: an intermediate certificate may be trusted, too. */
+    /* As libcurl has it: an intermediate authority may be named, too.  It
+     * answers 1. */
     (void)X509_STORE_set_flags(store, X509_V_FLAG_TRUSTED_FIRST
                                           | X509_V_FLAG_PARTIAL_CHAIN);
     ERR_clear_error(); /* our own message says what matters */

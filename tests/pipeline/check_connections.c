@@ -49,9 +49,11 @@ START_TEST(test_one_host_needs_a_connection_per_worker)
                                       "/size=1000/good", url));
     run_finish(run);
     expect_good(run);
-    /* A session ticket that comes late costs a connection. */
-    ck_assert_uint_le(run->counters.connections_opened,
-                      WORKERS + run->counters.connections_discarded);
+    /* A session ticket that comes late costs a connection.  On a slow machine
+     * it may come after this library has looked and before libcurl does. */
+    if (_i == PORT_PLAIN || !is_slow())
+        ck_assert_uint_le(run->counters.connections_opened,
+                          WORKERS + run->counters.connections_discarded);
     ck_assert_uint_eq(run->counters.connections_opened
                       + run->counters.connections_reused, urls);
     ck_assert_int_eq(faultd_stat(&server, "connections_accepted"),

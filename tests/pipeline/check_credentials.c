@@ -127,7 +127,7 @@ static void expect_no_secret(const struct run *run)
     ck_assert_ptr_null(strstr(run->why.text, "CANARY"));
 }
 
-/* --- without a redirect ---------------------------------------------------- */
+/* --- without a redirect --------------------------------------------------- */
 
 START_TEST(test_they_are_sent_to_their_origin)
 {
@@ -195,7 +195,7 @@ START_TEST(test_escapes_and_odd_users)
 }
 END_TEST
 
-/* --- after a redirect ------------------------------------------------------ */
+/* --- after a redirect ----------------------------------------------------- */
 
 /* From plain http at 127.0.0.1 of `server`, or from its TLS port. */
 static const struct {
@@ -288,7 +288,7 @@ START_TEST(test_a_continuation_keeps_them_at_home)
 }
 END_TEST
 
-/* --- in what is shown ------------------------------------------------------ */
+/* --- in what is shown ----------------------------------------------------- */
 
 static const char *const shown[] = {
     "http://USER:CANARY@127.0.0.1:1/x",

@@ -235,7 +235,7 @@ START_TEST(test_fault)
 }
 END_TEST
 
-/* --- certificates ---------------------------------------------------------- */
+/* --- certificates --------------------------------------------------------- */
 
 static const struct {
     struct faultd *server;
@@ -388,7 +388,7 @@ START_TEST(test_a_host_that_does_not_answer)
 }
 END_TEST
 
-/* --- bytes nobody asked for ------------------------------------------------ */
+/* --- bytes nobody asked for ----------------------------------------------- */
 
 static const struct {
     const char *path;
@@ -462,7 +462,7 @@ START_TEST(test_stray_bytes_are_nobodys_body)
 }
 END_TEST
 
-/* --- retries --------------------------------------------------------------- */
+/* --- retries -------------------------------------------------------------- */
 
 START_TEST(test_retry_after_is_obeyed_up_to_its_maximum)
 {
@@ -530,7 +530,7 @@ START_TEST(test_a_tls_body_without_length_that_breaks_off)
 }
 END_TEST
 
-/* --- what a body nobody wants may not do ----------------------------------- */
+/* --- what a body nobody wants may not do ---------------------------------- */
 
 static const char *const unwanted[] = {
     "/status=404/size=50000/cut=20/a",

@@ -38,7 +38,7 @@ static struct entry *next_path(struct run *run, const char *path)
                                     url));
 }
 
-/* --- answers --------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------- */
 
 START_TEST(test_plan_may_skip_and_fail)
 {
@@ -128,8 +128,8 @@ START_TEST(test_the_transfer_of_a_refused_body_is_aborted)
 }
 END_TEST
 
-/* A job that the handler has given up while it waited for its next attempt
- * was fetched once more. */
+/* A job that the handler had given up while it waited for its next attempt
+ * was begun once more, only to be aborted. */
 START_TEST(test_a_refused_body_is_not_fetched_again)
 {
     struct run *run = run_create(1);
@@ -144,6 +144,7 @@ START_TEST(test_a_refused_body_is_not_fetched_again)
     (void)run_put(e);
     run_finish(run);
     expect_failed(e, PFETCH_CLASS_HANDLER);
+    ck_assert_uint_eq(e->attempts, 1);
     ck_assert_int_eq(faultd_hits(&server, path), 1);
     run_free(run);
 }
@@ -194,7 +195,7 @@ START_TEST(test_a_broken_place_without_a_reason)
 }
 END_TEST
 
-/* --- pending --------------------------------------------------------------- */
+/* --- pending -------------------------------------------------------------- */
 
 enum { PENDING = 60, SETTLERS = 3 };
 
@@ -326,7 +327,7 @@ START_TEST(test_a_pending_job_may_break_the_run)
 }
 END_TEST
 
-/* --- continuations --------------------------------------------------------- */
+/* --- continuations -------------------------------------------------------- */
 
 /* A body that breaks off, and what becomes of the next attempt. */
 static const struct {
@@ -471,7 +472,7 @@ START_TEST(test_what_cannot_be_continued_by)
 }
 END_TEST
 
-/* --- the rest -------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------- */
 
 START_TEST(test_an_empty_body_is_begun_and_ended)
 {
@@ -565,8 +566,8 @@ START_TEST(test_the_path_is_the_handlers)
 }
 END_TEST
 
-/* connect_timeout_ms above INT_MAX was "out of memory", without a text. */
-START_TEST(test_options)
+/* Without retry_http pfetch_create() crashed. */
+START_TEST(test_options_at_their_limits)
 {
     struct run *run = run_create(1);
     struct pfetch_failure why;
@@ -590,7 +591,7 @@ START_TEST(test_options)
 }
 END_TEST
 
-/* --- a slow handler -------------------------------------------------------- */
+/* --- a slow handler ------------------------------------------------------- */
 
 enum { BODIES = 4, STALL_MS = 2000, RSS_KIB = 64 * 1024 };
 
@@ -682,7 +683,7 @@ static Suite *create_suite(void)
     tcase_add_loop_test(answers, test_without_callbacks, 0, 2);
     tcase_add_test(answers, test_a_dry_run_fetches_nothing);
     tcase_add_test(answers, test_the_path_is_the_handlers);
-    tcase_add_test(answers, test_options);
+    tcase_add_test(answers, test_options_at_their_limits);
     tcase_add_loop_test(resume, test_a_body_that_breaks_off, 0,
                         sizeof(continued) / sizeof(continued[0]));
     tcase_add_loop_test(resume, test_plan_may_ask_for_the_rest, 0,

@@ -36,7 +36,7 @@ static void reset(void)
     faultd_reset(&server);
 }
 
-/* --- from a callback ------------------------------------------------------- */
+/* --- from a callback ------------------------------------------------------ */
 
 enum { MANY = 200 };
 
@@ -106,7 +106,7 @@ START_TEST(test_stop_from_a_callback)
 }
 END_TEST
 
-/* --- while something waits ------------------------------------------------- */
+/* --- while something waits ------------------------------------------------ */
 
 /* Adds until the run is stopped. */
 static void *add_for_ever(void *arg)
@@ -368,7 +368,7 @@ START_TEST(test_stop_while_workers_wait_for_blocks)
 }
 END_TEST
 
-/* --- the ends of a run ----------------------------------------------------- */
+/* --- the ends of a run ---------------------------------------------------- */
 
 START_TEST(test_no_requests)
 {

@@ -63,7 +63,7 @@ static void die(const char *what)
     exit(99);
 }
 
-/* --- faultd ---------------------------------------------------------------- */
+/* --- faultd --------------------------------------------------------------- */
 
 static void exec_faultd(const char *bind, const char *cert, const char *key)
 {
@@ -234,7 +234,7 @@ char *faultd_url(const struct faultd *f, int port, const char *host,
     return text;
 }
 
-/* --- the rules ------------------------------------------------------------- */
+/* --- the rules ------------------------------------------------------------ */
 
 /* Remembers the first broken rule. */
 static void broken(struct run *run, const struct entry *e, const char *rule)
@@ -480,7 +480,7 @@ static void on_record(void *user, const struct pfetch_record *r)
     call_hook(run, e, ON_RECORD);
 }
 
-/* --- runs ------------------------------------------------------------------ */
+/* --- runs ----------------------------------------------------------------- */
 
 struct run *run_create(unsigned max)
 {
@@ -630,7 +630,7 @@ void run_free(struct run *run)
     free(run);
 }
 
-/* --- expectations ---------------------------------------------------------- */
+/* --- expectations --------------------------------------------------------- */
 
 void expect_body(const struct entry *e, const char *seed, int64_t size)
 {
@@ -675,7 +675,7 @@ void expect_failed(const struct entry *e, enum pfetch_class cls)
                   e->message == NULL ? "" : e->message);
 }
 
-/* --- gates ----------------------------------------------------------------- */
+/* --- gates ---------------------------------------------------------------- */
 
 static void must(int error)
 {

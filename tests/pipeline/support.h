@@ -17,7 +17,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-/* --- faultd ---------------------------------------------------------------- */
+/* --- faultd --------------------------------------------------------------- */
 
 enum { PORT_PLAIN, PORT_TLS, PORT_MUTE, PORTS };
 
@@ -55,7 +55,7 @@ enum { URL_BYTES = 4096 };
 char *faultd_url(const struct faultd *f, int port, const char *host,
                  const char *path, char *text);
 
-/* --- runs ------------------------------------------------------------------ */
+/* --- runs ----------------------------------------------------------------- */
 
 struct run;
 struct entry;
@@ -158,7 +158,7 @@ void expect_body(const struct entry *entry, const char *seed, int64_t size);
 void expect_good(const struct run *run); /* those of run_add_good() */
 void expect_failed(const struct entry *entry, enum pfetch_class cls);
 
-/* --- a gate ---------------------------------------------------------------- */
+/* --- a gate --------------------------------------------------------------- */
 
 /* Threads wait at it until it has been passed so many times. */
 struct gate {
