@@ -274,6 +274,15 @@ void pfetch_settle(struct pfetch_job *job, enum pfetch_reply reply,
 
 /* --- options ------------------------------------------------------------- */
 
+/* What holds for one host instead of the common options. */
+struct pfetch_host_options {
+    const char *name; /* the host name, whatever the port; compared without
+                       * regard to case */
+    int per_host;     /* transfers at once; 0: no limit; -1: as the others */
+    double rate;      /* requests started per second; 0: no limit; below 0: as
+                       * the others */
+};
+
 /* Everything is copied by pfetch_create().  pfetch_options_init() fills in
  * the defaults named here. */
 struct pfetch_options {
@@ -281,6 +290,13 @@ struct pfetch_options {
 
     /* Concurrency. */
     unsigned workers;           /* 16; 1 to 1024 */
+    unsigned per_host;          /* 0: no limit; else transfers at once to one
+                                 * host name */
+    double rate, host_rate;     /* 0: no limit; requests started per second,
+                                 * in all and to one host name */
+    int64_t limit_rate_bytes;   /* 0: no limit; body bytes per second, in all */
+    const struct pfetch_host_options *hosts; /* exceptions; NULL: none */
+    size_t host_count;
     unsigned max_idle;          /* 1024: idle connections kept, 0 to 65536 */
     size_t queue_jobs;          /* 32768: jobs not finished, at most */
     size_t queue_bytes;         /* 16 MiB: text of those requests, at most */
@@ -299,6 +315,9 @@ struct pfetch_options {
     /* Limits of one transfer. */
     int64_t connect_timeout_ms; /* 15000: name, connection and TLS together */
     int64_t stall_timeout_ms;   /* 60000: no byte received; 0: none */
+    int64_t timeout_ms;         /* 0: none; for one URL with all its attempts,
+                                 * from the first one on, time spent waiting
+                                 * for the handler not counted */
     int64_t max_size_bytes;     /* 0: no limit; else a longer body fails */
     unsigned max_redirs;        /* 20 */
     bool allow_downgrade;       /* false: https to http redirects fail */
@@ -333,6 +352,11 @@ struct pfetch_options {
      * waiting.  Any thread of the engine, or the one that adds; under no
      * lock; must not block.  *why is borrowed until return.  May be NULL. */
     void (*on_broken)(void *user, const struct pfetch_failure *why);
+
+    /* One line a person should know while the run goes on: a host has asked
+     * to slow down, does not answer, is back.  Any worker thread, several at
+     * once; under no lock; text is borrowed until return.  May be NULL. */
+    void (*on_notice)(void *user, const char *text);
     void *user;
 };
 
@@ -410,6 +434,8 @@ struct pfetch_counters {
     uint64_t delayed;          /* jobs waiting for a retry */
     uint64_t retries;          /* attempts after a first one */
     uint64_t redirects;        /* hops */
+    uint64_t holds;            /* times a host was held back: 429, 503 */
+    uint64_t hosts_down;       /* origins given up */
     uint64_t body_bytes;       /* body bytes received and kept */
     uint64_t connections_opened;
     uint64_t connections_reused;    /* transfers on a kept connection */

@@ -43,10 +43,12 @@ void pf_body_begin(struct pf_body *body, struct pfetch_job *job,
 
 static enum pf_body_result get_block(struct pf_body *body)
 {
+    int64_t begun_us = pf_now_us();
     bool no_memory;
     struct pf_block *block = pf_block_get(body->pool, &body->user,
                                           body->is_fast, &no_memory);
 
+    body->waited_us += pf_now_us() - begun_us;
     if (block == NULL)
         return no_memory ? PF_BODY_NO_MEMORY : PF_BODY_ABORTED;
     block->job = body->job;

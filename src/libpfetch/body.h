@@ -22,6 +22,7 @@ struct pf_body {
     bool is_fast;                   /* the last block filled quickly */
     bool is_begun;                  /* a block of this attempt was made */
     int64_t pushed_bytes;           /* handed to the result queue */
+    int64_t waited_us;              /* for blocks; set to 0 by the worker */
 };
 
 enum pf_body_result {

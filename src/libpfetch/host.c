@@ -21,6 +21,17 @@ int pf_host_table_init(struct pf_host_table *table)
     return table->buckets == NULL ? PFETCH_ENOMEM : 0;
 }
 
+static void free_host(struct pf_host *host)
+{
+    while (host->origins != NULL) {
+        struct pf_origin *origin = host->origins;
+
+        host->origins = origin->next;
+        free(origin);
+    }
+    free(host);
+}
+
 void pf_host_table_fini(struct pf_host_table *table)
 {
     for (size_t i = 0; table->buckets != NULL && i < table->size; i++)
@@ -28,7 +39,7 @@ void pf_host_table_fini(struct pf_host_table *table)
             struct pf_host *host = table->buckets[i];
 
             table->buckets[i] = host->chain;
-            free(host);
+            free_host(host);
         }
     free(table->buckets);
     table->buckets = NULL;
@@ -56,12 +67,14 @@ static void grow(struct pf_host_table *table)
     table->size = size;
 }
 
-struct pf_host *pf_host_get(struct pf_host_table *table, const char *name)
+struct pf_host *pf_host_get(struct pf_host_table *table, const char *name,
+                            bool *is_new)
 {
     uint64_t hash = pf_hash(name);
     size_t name_size = strlen(name) + 1;
     struct pf_host *host;
 
+    *is_new = false;
     for (host = table->buckets[hash & (table->size - 1)]; host != NULL;
          host = host->chain)
         if (host->hash == hash && strcmp(host->name, name) == 0)
@@ -69,9 +82,10 @@ struct pf_host *pf_host_get(struct pf_host_table *table, const char *name)
     host = calloc(1, sizeof(*host) + name_size);
     if (host == NULL)
         return NULL;
+    *is_new = true;
     memcpy(host->name, name, name_size);
     host->hash = hash;
-    host->last = &host->first;
+    pf_job_list_init(&host->waiting);
     host->place = PF_HOST_IDLE;
     if (table->count >= table->size)
         grow(table);
@@ -89,47 +103,79 @@ void pf_host_drop(struct pf_host_table *table, struct pf_host *host)
         at = &(*at)->chain;
     *at = host->chain;
     table->count--;
-    free(host);
+    free_host(host);
 }
 
-void pf_host_append(struct pf_host *host, struct pfetch_job *job)
+/* A host has one or two; the one asked for last is asked for next. */
+struct pf_origin *pf_host_origin(struct pf_host *host, const char *key)
 {
-    job->next = NULL;
-    *host->last = job;
-    host->last = &job->next;
+    struct pf_origin **at = &host->origins, *origin;
+    size_t key_size = strlen(key) + 1;
+
+    while (*at != NULL && strcmp((*at)->key, key) != 0)
+        at = &(*at)->next;
+    origin = *at;
+    if (origin != NULL) {
+        *at = origin->next;
+    } else {
+        origin = calloc(1, sizeof(*origin) + key_size);
+        if (origin == NULL)
+            return NULL;
+        memcpy(origin->key, key, key_size);
+        pf_job_list_init(&origin->parked);
+    }
+    origin->next = host->origins;
+    host->origins = origin;
+    return origin;
 }
 
-void pf_host_prepend(struct pf_host *host, struct pfetch_job *job)
+void pf_host_drop_origin(struct pf_host *host, struct pf_origin *origin)
 {
-    job->next = host->first;
-    if (host->first == NULL)
-        host->last = &job->next;
-    host->first = job;
+    struct pf_origin **at = &host->origins;
+
+    while (*at != origin)
+        at = &(*at)->next;
+    *at = origin->next;
+    free(origin);
 }
 
-struct pfetch_job *pf_host_take(struct pf_host *host)
+struct pfetch_job *pf_host_take_any(struct pf_host *host)
 {
-    struct pfetch_job *job = host->first;
+    struct pfetch_job *job = pf_job_list_take(&host->waiting);
+    struct pf_heap_node *node;
 
-    if (job == NULL)
-        return NULL;
-    host->first = job->next;
-    if (host->first == NULL)
-        host->last = &host->first;
-    job->next = NULL;
+    if (job == NULL && (node = pf_heap_pop(&host->delayed)) != NULL)
+        job = pf_job_of_delay(node);
+    for (struct pf_origin *o = host->origins; o != NULL && job == NULL;
+         o = o->next)
+        job = pf_job_list_take(&o->parked);
     return job;
 }
 
-size_t pf_host_wake_delayed(struct pf_host *host, int64_t now_ms)
+size_t pf_host_wake_delayed(struct pf_host *host, int64_t now_us)
 {
     struct pf_heap_node *node;
     size_t woken = 0;
 
     while ((node = pf_heap_min(&host->delayed)) != NULL
-           && node->key <= now_ms) {
+           && node->key <= now_us) {
+        struct pfetch_job *job = pf_job_of_delay(node);
+
         (void)pf_heap_pop(&host->delayed); /* it is node */
-        pf_host_append(host, pf_job_of_delay(node));
+        job->place = PF_JOB_WAITING;
+        pf_job_list_append(&host->waiting, job);
         woken++;
     }
     return woken;
+}
+
+bool pf_host_is_unused(const struct pf_host *host)
+{
+    if (host->running > 0 || host->waiting.first != NULL
+        || !pf_heap_is_empty(&host->delayed))
+        return false;
+    for (const struct pf_origin *o = host->origins; o != NULL; o = o->next)
+        if (o->jobs > 0)
+            return false;
+    return true;
 }

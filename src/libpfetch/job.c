@@ -45,6 +45,7 @@ struct pfetch_job *pf_job_create(const struct pfetch_request *request)
     job->request.id = place(&at, request->id);
     job->added_us = pf_now_us();
     job->first_us = job->start_unix_ms = -1;
+    job->deadline_us = PF_NEVER;
     job->resume_total = job->resumed_at = -1;
     job->dns_us = job->connect_us = job->tls_us = -1;
     job->first_byte_us = job->total_us = -1;

@@ -22,6 +22,8 @@
 
 #include <stdatomic.h>
 
+struct pf_host;
+struct pf_origin;
 struct pf_resultqueue;
 
 /* What travels through the result queue; embedded in a block or a job. */
@@ -36,6 +38,22 @@ struct pf_msg {
     enum pf_msg_kind kind;
 };
 
+/* Where a job is while the URL queue has it. */
+enum pf_job_place {
+    PF_JOB_OUT,       /* with somebody else */
+    PF_JOB_WAITING,   /* in its host's list, may run when the host may */
+    PF_JOB_DELAYED,   /* in its host's heap, until a time */
+    PF_JOB_PARKED,    /* with its origin, which is set aside */
+    PF_JOB_CONCLUDED  /* popped next, but not to be run */
+};
+
+/* What a popped job is popped for. */
+enum pf_job_order {
+    PF_ORDER_RUN,       /* one attempt */
+    PF_ORDER_EXPIRED,   /* to fail: its time is over */
+    PF_ORDER_HOST_DOWN  /* to fail: its origin has been given up */
+};
+
 struct pfetch_job {
     /* Set by pfetch_add(), then read-only. */
     struct pfetch_request request;  /* its strings lie behind the struct */
@@ -48,8 +66,15 @@ struct pfetch_job {
     /* The owner's. */
     struct pf_url *url;             /* of this hop: home, or the job's own */
     struct pf_host *host;           /* while in the URL queue or a worker */
-    struct pfetch_job *next;        /* in its host's list */
-    struct pf_heap_node delay;      /* in its host's heap */
+    struct pf_origin *origin;       /* likewise */
+    enum pf_job_place place;        /* the URL queue's word, as what follows */
+    enum pf_job_order order;        /* what pop wants done with it */
+    struct pfetch_job *next, **link; /* in a list; the pointer to it there */
+    struct pf_heap_node delay;      /* in its host's heap of delayed jobs */
+    struct pf_heap_node expiry;     /* in the heap of deadlines, if it has one */
+    int64_t deadline_us;            /* --timeout; PF_NEVER: none, or not begun */
+    uint64_t hold_seen;             /* its host's hold_seq when it was popped */
+    bool is_probe;                  /* it asks whether its origin is back */
     unsigned attempts, hops;
     int64_t resume_offset;          /* > 0: ask for the rest from here on */
     int64_t resume_total;           /* -1: not known */
@@ -91,6 +116,12 @@ static inline struct pfetch_job *pf_job_of_settled(struct pf_msg *msg)
 {
     return (struct pfetch_job *)(void *)
         ((char *)msg - offsetof(struct pfetch_job, settled));
+}
+
+static inline struct pfetch_job *pf_job_of_expiry(struct pf_heap_node *node)
+{
+    return (struct pfetch_job *)(void *)
+        ((char *)node - offsetof(struct pfetch_job, expiry));
 }
 
 static inline struct pfetch_job *pf_job_of_delay(struct pf_heap_node *node)

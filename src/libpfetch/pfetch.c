@@ -32,6 +32,7 @@
 
 #include "block.h"
 #include "conncache.h"
+#include "limiter.h"
 #include "resultqueue.h"
 #include "stats.h"
 #include "stop.h"
@@ -53,8 +54,15 @@ enum {
     IDLE_MAX = 65536,
     REDIRS_MAX = 1000,
     RETRIES_MAX = 1000,
+    /* 429 and 503 ask for patience (RFC 6585 section 4, RFC 9110 section
+     * 15.6.4): their delays start here. */
+    SLOW_DOWN_MS = 5000,
     CURL_VERSION_MIN = 0x075800 /* 7.88.0 */
 };
+
+/* A rate has one start in 11 days at least, and one in a microsecond. */
+#define RATE_MIN 1e-6
+#define RATE_MAX 1e6
 
 /* libcurl gives up kept connections after this long itself
  * (CURLOPT_MAXAGE_CONN(3)). */
@@ -70,6 +78,7 @@ struct pfetch {
     struct pf_block_pool pool;
     struct pf_conncache conncache;
     struct pf_trust trust;
+    struct pf_limiter limiter;
     struct pf_transfer_context transfer_context;
     struct pf_worker_context worker_context;
     struct pf_worker *workers;     /* options.workers of them */
@@ -111,6 +120,22 @@ void pfetch_options_init(struct pfetch_options *options)
     };
 }
 
+static bool is_rate(double rate)
+{
+    return rate == 0 || (rate >= RATE_MIN && rate <= RATE_MAX);
+}
+
+static bool are_hosts(const struct pfetch_options *o)
+{
+    if (o->host_count > 0 && o->hosts == NULL)
+        return false;
+    for (size_t i = 0; i < o->host_count; i++)
+        if (o->hosts[i].name == NULL || o->hosts[i].per_host < -1
+            || (o->hosts[i].rate >= 0 && !is_rate(o->hosts[i].rate)))
+            return false;
+    return true;
+}
+
 static bool is_duration(int64_t ms, int64_t min)
 {
     return ms >= min && ms <= DURATION_MAX_MS;
@@ -138,6 +163,13 @@ static const char *find_bad_option(const struct pfetch_options *o)
     if (!is_duration(o->connect_timeout_ms, 1)
         || !is_duration(o->stall_timeout_ms, 0))
         return "a timeout in options";
+    if (!is_rate(o->rate) || !is_rate(o->host_rate)
+        || o->limit_rate_bytes < 0)
+        return "a rate in options";
+    if (!are_hosts(o))
+        return "options.hosts";
+    if (o->timeout_ms != 0 && !is_duration(o->timeout_ms, 1))
+        return "options.timeout_ms";
     if (o->max_size_bytes < 0)
         return "options.max_size_bytes";
     if (o->proxy != NULL && !pf_is_proxy(o->proxy))
@@ -193,11 +225,42 @@ static const char **string_at(struct pfetch_options *options, size_t i)
     return (const char **)(void *)((char *)options + option_strings[i]);
 }
 
+static void free_hosts(const struct pfetch_host_options *hosts, size_t count)
+{
+    for (size_t i = 0; hosts != NULL && i < count; i++)
+        free((void *)(uintptr_t)hosts[i].name);
+    free((void *)(uintptr_t)hosts);
+}
+
+/* On failure *to is fit for free_hosts(). */
+static int copy_hosts(const struct pfetch_host_options *from, size_t count,
+                      const struct pfetch_host_options **to)
+{
+    struct pfetch_host_options *copy = NULL;
+
+    *to = NULL;
+    if (count == 0)
+        return 0;
+    copy = calloc(count, sizeof(*copy));
+    if (copy == NULL)
+        return PFETCH_ENOMEM;
+    *to = copy;
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = from[i];
+        copy[i].name = NULL;
+    }
+    for (size_t i = 0; i < count; i++)
+        if ((copy[i].name = strdup(from[i].name)) == NULL)
+            return PFETCH_ENOMEM;
+    return 0;
+}
+
 static void free_options(struct pfetch_options *options)
 {
     for (size_t i = 0; i < STRINGS; i++)
         free((void *)(uintptr_t)*string_at(options, i));
     free_headers(options->headers);
+    free_hosts(options->hosts, options->host_count);
 }
 
 static int copy_options(struct pfetch_options *to,
@@ -208,7 +271,10 @@ static int copy_options(struct pfetch_options *to,
     *to = *from;
     for (size_t i = 0; i < STRINGS; i++)
         *string_at(to, i) = NULL;
+    to->hosts = NULL;
     error = copy_headers(from->headers, &to->headers);
+    if (error == 0)
+        error = copy_hosts(from->hosts, from->host_count, &to->hosts);
     for (size_t i = 0; i < STRINGS && error == 0; i++) {
         struct pfetch_options copy = *from;
         const char *s = *string_at(&copy, i);
@@ -263,7 +329,7 @@ static void set_contexts(struct pfetch *pf,
 {
     pf->transfer_context = (struct pf_transfer_context){
         .options = &pf->options, .conncache = &pf->conncache,
-        .trust = &pf->trust, .stop = &pf->stop, .stats = &pf->stats,
+        .trust = &pf->trust, .limiter = &pf->limiter, .stop = &pf->stop, .stats = &pf->stats,
     };
     pf->worker_context.options = &pf->options;
     pf->worker_context.transfer = &pf->transfer_context;
@@ -309,21 +375,50 @@ static int start_workers(struct pfetch *pf)
     return pf->worker_count > 0 ? 0 : error;
 }
 
+static int64_t interval_us(double rate)
+{
+    return rate > 0 ? (int64_t)(1e6 / rate) : 0;
+}
+
+static struct pf_urlqueue_limits urlqueue_limits(
+    const struct pfetch_options *o)
+{
+    return (struct pf_urlqueue_limits){
+        .max_jobs = o->queue_jobs,
+        .max_bytes = o->queue_bytes,
+        .interval_us = interval_us(o->rate),
+        .host_interval_us = interval_us(o->host_rate),
+        .per_host = o->per_host,
+        .hosts = o->hosts,
+        .host_count = o->host_count,
+        .hold_ms = o->retry_delay_ms < SLOW_DOWN_MS ? SLOW_DOWN_MS
+                                                    : o->retry_delay_ms,
+        .hold_max_ms = o->retry_max_delay_ms,
+        .retry_after_max_ms = o->max_retry_after_ms,
+        .probe_ms = o->retry_delay_ms,
+        .probe_max_ms = o->retry_max_delay_ms,
+        .probes = o->retries < 1 ? 1 : o->retries,
+    };
+}
+
 /* The parts without threads, in the order of the fields.  On failure what
  * was made is undone. */
 static int init_parts(struct pfetch *pf)
 {
     const struct pfetch_options *o = &pf->options;
+    struct pf_urlqueue_limits limits;
 
     pf_mutex_init(&pf->lock);
     pf_cond_init(&pf->turn_free);
     pf_stop_init(&pf->stop);
     pf_resultqueue_init(&pf->results);
     pf_block_pool_init(&pf->pool, o->pool_bytes, &pf->stop);
+    pf_limiter_init(&pf->limiter, o->limit_rate_bytes, &pf->stop);
     pf->workers = calloc(o->workers, sizeof(*pf->workers));
     if (pf->workers == NULL)
         goto out_pool;
-    if (pf_urlqueue_init(&pf->urls, o->queue_jobs, o->queue_bytes) != 0)
+    limits = urlqueue_limits(o);
+    if (pf_urlqueue_init(&pf->urls, &limits) != 0)
         goto out_workers;
     if (pf_conncache_init(&pf->conncache, o->max_idle, IDLE_AGE_MS,
                           &pf->stats) != 0)
@@ -336,6 +431,7 @@ out_urls:
 out_workers:
     free(pf->workers);
 out_pool:
+    pf_limiter_fini(&pf->limiter);
     pf_block_pool_fini(&pf->pool);
     pf_resultqueue_fini(&pf->results);
     pf_cond_fini(&pf->turn_free);
@@ -349,6 +445,7 @@ static void fini_parts(struct pfetch *pf)
     pf_conncache_fini(&pf->conncache);
     pf_urlqueue_fini(&pf->urls);
     free(pf->workers);
+    pf_limiter_fini(&pf->limiter);
     pf_block_pool_fini(&pf->pool);
     pf_resultqueue_fini(&pf->results);
     pf_cond_fini(&pf->turn_free);
@@ -609,6 +706,7 @@ void pfetch_stop(struct pfetch *pf, int64_t grace_ms)
     pf_mutex_unlock(&pf->lock);
     pf_urlqueue_stop(&pf->urls);
     pf_block_pool_wake(&pf->pool);
+    pf_limiter_wake(&pf->limiter);
 }
 
 /* What a stop has left in the URL queue. */
@@ -675,6 +773,8 @@ void pfetch_get_counters(const struct pfetch *pf, struct pfetch_counters *c)
                                      &pf->urls);
     c->retries = pf_stat_get(&s->retries);
     c->redirects = pf_stat_get(&s->redirects);
+    c->holds = pf_stat_get(&s->holds);
+    c->hosts_down = pf_stat_get(&s->hosts_down);
     c->body_bytes = pf_stat_get(&s->body_bytes);
     c->connections_opened = pf_stat_get(&s->connections_opened);
     c->connections_reused = pf_stat_get(&s->connections_reused);

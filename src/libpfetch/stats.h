@@ -17,6 +17,8 @@ struct pf_stats {
     _Atomic uint64_t running;
     _Atomic uint64_t retries;
     _Atomic uint64_t redirects;
+    _Atomic uint64_t holds;
+    _Atomic uint64_t hosts_down;
     _Atomic uint64_t body_bytes;
     _Atomic uint64_t connections_opened;
     _Atomic uint64_t connections_reused;

@@ -69,19 +69,19 @@ void pf_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 }
 
 bool pf_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
-                        int64_t deadline_ms)
+                        int64_t deadline_us)
 {
     struct timespec ts;
     int error;
 
-    if (deadline_ms == PF_NEVER) {
+    if (deadline_us == PF_NEVER) {
         pf_cond_wait(cond, mutex);
         return true;
     }
-    if (deadline_ms < 0)
-        deadline_ms = 0;
-    ts.tv_sec = (time_t)(deadline_ms / 1000);
-    ts.tv_nsec = (long)(deadline_ms % 1000) * 1000000;
+    if (deadline_us < 0)
+        deadline_us = 0;
+    ts.tv_sec = (time_t)(deadline_us / 1000000);
+    ts.tv_nsec = (long)(deadline_us % 1000000) * 1000;
     error = pthread_cond_timedwait(cond, mutex, &ts);
     if (error == ETIMEDOUT)
         return false;

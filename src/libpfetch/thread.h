@@ -27,10 +27,10 @@ void pf_cond_signal(pthread_cond_t *cond);
 void pf_cond_broadcast(pthread_cond_t *cond);
 void pf_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
 
-/* Returns false when deadline_ms (on pf_now_ms()'s clock) has passed.
+/* Returns false when deadline_us (on pf_now_us()'s clock) has passed.
  * PF_NEVER waits without end. */
 bool pf_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
-                        int64_t deadline_ms);
+                        int64_t deadline_us);
 
 #define PF_NEVER INT64_MAX
 

@@ -28,6 +28,7 @@
 
 #include "body.h"
 #include "conncache.h"
+#include "limiter.h"
 #include "trust.h"
 
 #include <errno.h>
@@ -144,6 +145,18 @@ static bool is_unwanted(struct pf_transfer *t)
     return true;
 }
 
+/* The time for the whole URL is over, waits for the handler not counted. */
+static bool is_late(struct pf_transfer *t)
+{
+    int64_t deadline_us = t->job->deadline_us;
+
+    if (deadline_us == PF_NEVER
+        || pf_now_us() < deadline_us + t->body->waited_us)
+        return false;
+    fail(t, PFETCH_CLASS_TIMEOUT, false, "not done within its time");
+    return true;
+}
+
 static int on_progress(void *data, curl_off_t down_total, curl_off_t down,
                        curl_off_t up_total, curl_off_t up)
 {
@@ -154,7 +167,7 @@ static int on_progress(void *data, curl_off_t down_total, curl_off_t down,
     (void)down;
     (void)up_total;
     (void)up;
-    if (is_unwanted(t))
+    if (is_unwanted(t) || is_late(t))
         return 1;
     if (stall_ms > 0 && t->last_byte_ms > 0
         && pf_now_ms() - t->last_byte_ms >= stall_ms) {
@@ -224,7 +237,8 @@ static size_t write_body(struct pf_transfer *t, const char *data, size_t size)
         fail(t, PFETCH_CLASS_TOO_LARGE, false, text);
         return 0;
     }
-    switch (pf_body_write(t->body, data, size)) {
+    switch (pf_limiter_admit(t->context->limiter, size)
+                ? pf_body_write(t->body, data, size) : PF_BODY_ABORTED) {
     case PF_BODY_OK:
         break;
     case PF_BODY_ABORTED:
@@ -428,6 +442,17 @@ static int set_headers(struct pf_transfer *t, CURL *easy,
     return 0;
 }
 
+/* Connecting may take what is left of the time for the whole URL. */
+static long connect_ms(const struct pf_transfer *t)
+{
+    int64_t ms = t->context->options->connect_timeout_ms;
+    int64_t left_ms = (t->job->deadline_us - pf_now_us()) / 1000;
+
+    if (left_ms < ms)
+        ms = left_ms;
+    return ms < 1 ? 1 : timeout_ms(ms);
+}
+
 static int prepare(struct pf_transfer *t, CURL *easy)
 {
     const struct pfetch_job *job = t->job;
@@ -435,6 +460,8 @@ static int prepare(struct pf_transfer *t, CURL *easy)
                    || strcmp(job->url->origin, job->home->origin) == 0;
 
     SET(CURLOPT_URL, job->url->text);
+    if (t->context->options->timeout_ms > 0)
+        SET(CURLOPT_CONNECTTIMEOUT_MS, connect_ms(t));
     if (set_credentials(t, easy, at_home) != 0)
         return PFETCH_ECURL;
     return set_headers(t, easy, at_home ? t->headers : NULL);

@@ -11,6 +11,7 @@
 
 struct pf_body;
 struct pf_conncache;
+struct pf_limiter;
 struct pf_stats;
 struct pf_trust;
 struct pfetch_job;
@@ -21,6 +22,7 @@ struct pf_transfer_context {
     const struct pfetch_options *options;
     struct pf_conncache *conncache;
     struct pf_trust *trust;
+    struct pf_limiter *limiter;
     struct pf_stop *stop;
     struct pf_stats *stats;
 };

@@ -5,23 +5,38 @@
  * Two numbers must not be confused.  *Unfinished* counts the places reserved
  * by the adding thread and released by the writer: it bounds the memory of a
  * run, whatever state its jobs are in.  *Inside* counts the jobs that may
- * still need a worker: waiting, delayed, or running.  Closed and nothing
- * inside means drained.  A retry or a redirect re-enters a job that is inside
- * and unfinished all the time, so it waits for nothing, and no cycle of
+ * still need a worker: waiting, delayed, parked, or running.  Closed and
+ * nothing inside means drained.  A retry or a redirect re-enters a job that is
+ * inside and unfinished all the time, so it waits for nothing, and no cycle of
  * waiting is possible.
  *
  * Each host has its own list of jobs that may run and its own heap of jobs
  * that wait for a retry.  A host stands in one of three places, and
  * place_locked() is the only function that moves it:
  *
- *   READY  it has a job that may run: in the ring; a pop takes one job from
- *          the first host and sends the host to the end of the ring
- *   TIMED  it only has delayed jobs: in the heap of timers, by the earliest
- *   IDLE   neither; a host without any job is forgotten
+ *   READY  it has a job that may run now: in the ring; a pop takes one job
+ *          from the first host and sends the host to the end of the ring
+ *   TIMED  it may have one later, when its hold is over, its rate allows it,
+ *          or its earliest delayed job is due: in the heap of timers
+ *   IDLE   it has nothing, or is at its limit: a job that comes back moves it
  *
  * So a pop is O(1) while something may run, and O(log hosts) when a timer
- * fires; hosts that cannot run are never looked at.  Limits, rates and holds
- * of a host fit in as further reasons to stand in TIMED or IDLE.
+ * fires; hosts that cannot run are never looked at.  A host without jobs is
+ * forgotten, but not while something about it is worth remembering.
+ *
+ * Slow down.  429 and 503 hold back the whole host.  An attempt that began
+ * before the last hold cannot start another one (job->hold_seen): thirty
+ * answers that were on their way make one hold, and only if an attempt after
+ * it fails too is the next one longer.  Each hold halves the number of
+ * transfers at once; good answers raise it again, one for every ten of them
+ * times that number.
+ *
+ * Circuit breaker, by origin.  After DOWN_AFTER failures to connect in a row
+ * an origin is set aside: its jobs are parked when their turn comes, and one
+ * of them probes it after growing pauses.  Any answer brings all of them
+ * back; when the probes are spent they are concluded, and so is each job that
+ * comes later.  A job is parked once and concluded once, so this costs O(1) a
+ * job.
  *
  * Sleeping workers: all but one wait on `runnable` without a deadline; one,
  * the timekeeper, waits on `due` until the first timer.  So a retry that
@@ -31,19 +46,38 @@
 
 #include "urlqueue.h"
 
+#include "retry.h"
 #include "thread.h"
 
-int pf_urlqueue_init(struct pf_urlqueue *queue, size_t max_jobs,
-                     size_t max_bytes)
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    DOWN_AFTER = 5,      /* failures to connect in a row */
+    RAISE_AFTER = 10,    /* good answers, times the number allowed at once */
+    REMEMBER_US = 60 * 1000 * 1000, /* what is known of a host without jobs */
+    CREDIT_US = 50 * 1000 /* a start that came late is made up for, so far */
+};
+
+static int64_t clock_us(const struct pf_urlqueue *queue)
 {
-    *queue = (struct pf_urlqueue){ .max_jobs = max_jobs,
-                                   .max_bytes = max_bytes };
+    if (queue->limits.now_us != NULL)
+        return queue->limits.now_us(queue->limits.clock_data);
+    return pf_now_us();
+}
+
+int pf_urlqueue_init(struct pf_urlqueue *queue,
+                     const struct pf_urlqueue_limits *limits)
+{
+    *queue = (struct pf_urlqueue){ .limits = *limits };
     if (pf_host_table_init(&queue->hosts) != 0)
         return PFETCH_ENOMEM;
     pf_mutex_init(&queue->lock);
     pf_cond_init(&queue->not_full);
     pf_cond_init(&queue->runnable);
     pf_cond_init(&queue->due);
+    pf_job_list_init(&queue->concluded);
     queue->last_ready = &queue->first_ready;
     return 0;
 }
@@ -63,8 +97,8 @@ static bool is_full_locked(const struct pf_urlqueue *queue, size_t bytes)
 {
     if (queue->unfinished == 0)
         return false;
-    return queue->unfinished >= queue->max_jobs
-           || queue->unfinished_bytes + bytes > queue->max_bytes;
+    return queue->unfinished >= queue->limits.max_jobs
+           || queue->unfinished_bytes + bytes > queue->limits.max_bytes;
 }
 
 int pf_urlqueue_reserve(struct pf_urlqueue *queue, size_t bytes)
@@ -102,75 +136,467 @@ void pf_urlqueue_release(struct pf_urlqueue *queue, size_t jobs,
         pf_cond_broadcast(&queue->not_full);
 }
 
-/* --- turns ----------------------------------------------------------------- */
+/* --- where a host stands --------------------------------------------------- */
 
-static void append_ready_locked(struct pf_urlqueue *queue,
-                                struct pf_host *host)
+static int64_t later(int64_t a, int64_t b)
 {
-    host->place = PF_HOST_READY;
-    host->next_ready = NULL;
-    *queue->last_ready = host;
-    queue->last_ready = &host->next_ready;
+    return a > b ? a : b;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Before this nothing of the host starts. */
+static int64_t gate(const struct pf_host *host)
+{
+    return later(host->hold_until_us, host->next_start_us);
+}
+
+/* When the host is to be looked at again; PF_NEVER: when a job of it comes
+ * back.  In the past or now: it may run. */
+static int64_t next_look(const struct pf_host *host)
+{
+    const struct pf_heap_node *earliest = pf_heap_min(&host->delayed);
+
+    if (pf_host_is_busy(host))
+        return PF_NEVER;
+    if (host->waiting.first != NULL)
+        return gate(host);
+    return earliest == NULL ? PF_NEVER : later(gate(host), earliest->key);
 }
 
 /* Puts a host that is not in the ring where it belongs now, and forgets it if
- * it has no jobs. */
-static void place_locked(struct pf_urlqueue *queue, struct pf_host *host)
+ * it has no jobs and nothing to remember. */
+static void place_locked(struct pf_urlqueue *queue, struct pf_host *host,
+                         int64_t now_us)
 {
-    struct pf_heap_node *earliest = pf_heap_min(&host->delayed);
+    int64_t look_us;
 
     if (host->place == PF_HOST_READY)
         return;
     if (host->place == PF_HOST_TIMED)
         pf_heap_remove(&queue->timers, &host->timer);
     host->place = PF_HOST_IDLE;
-    if (host->first != NULL) {
-        append_ready_locked(queue, host);
-    } else if (earliest != NULL) {
+    if (pf_host_is_unused(host)) {
+        look_us = later(gate(host), host->keep_until_us);
+        if (look_us <= now_us) {
+            pf_host_drop(&queue->hosts, host);
+            return;
+        }
+    } else {
+        look_us = next_look(host);
+    }
+    if (look_us <= now_us) {
+        host->place = PF_HOST_READY;
+        host->next_ready = NULL;
+        *queue->last_ready = host;
+        queue->last_ready = &host->next_ready;
+    } else if (look_us != PF_NEVER) {
         host->place = PF_HOST_TIMED;
-        pf_heap_insert(&queue->timers, &host->timer, earliest->key);
-    } else if (pf_host_is_unused(host)) {
-        pf_host_drop(&queue->hosts, host);
+        pf_heap_insert(&queue->timers, &host->timer, look_us);
     }
 }
 
-static void fire_timers_locked(struct pf_urlqueue *queue)
+/* --- where a job stands ---------------------------------------------------- */
+
+/* Every job inside that has a deadline is in the heap of expiries, too. */
+static void enter_locked(struct pf_urlqueue *queue, struct pfetch_job *job,
+                         enum pf_job_place place)
+{
+    job->place = place;
+    if (place == PF_JOB_DELAYED || place == PF_JOB_PARKED)
+        queue->delayed++;
+    if (job->deadline_us != PF_NEVER && place != PF_JOB_CONCLUDED)
+        pf_heap_insert(&queue->expiries, &job->expiry, job->deadline_us);
+}
+
+static void wait_locked(struct pf_urlqueue *queue, struct pfetch_job *job)
+{
+    pf_job_list_append(&job->host->waiting, job);
+    enter_locked(queue, job, PF_JOB_WAITING);
+}
+
+static void delay_locked(struct pf_urlqueue *queue, struct pfetch_job *job,
+                         int64_t due_us)
+{
+    pf_heap_insert(&job->host->delayed, &job->delay, due_us);
+    enter_locked(queue, job, PF_JOB_DELAYED);
+}
+
+static void park_locked(struct pf_urlqueue *queue, struct pfetch_job *job)
+{
+    pf_job_list_append(&job->origin->parked, job);
+    enter_locked(queue, job, PF_JOB_PARKED);
+}
+
+static void conclude_locked(struct pf_urlqueue *queue, struct pfetch_job *job,
+                            enum pf_job_order order)
+{
+    job->order = order;
+    pf_job_list_append(&queue->concluded, job);
+    enter_locked(queue, job, PF_JOB_CONCLUDED);
+}
+
+/* Takes a job out of wherever it stands. */
+static void take_out_locked(struct pf_urlqueue *queue, struct pfetch_job *job)
+{
+    switch (job->place) {
+    case PF_JOB_OUT:
+        return;
+    case PF_JOB_WAITING:
+        pf_job_list_remove(&job->host->waiting, job);
+        break;
+    case PF_JOB_DELAYED:
+        pf_heap_remove(&job->host->delayed, &job->delay);
+        queue->delayed--;
+        break;
+    case PF_JOB_PARKED:
+        pf_job_list_remove(&job->origin->parked, job);
+        queue->delayed--;
+        break;
+    case PF_JOB_CONCLUDED:
+        pf_job_list_remove(&queue->concluded, job);
+        break;
+    }
+    if (job->deadline_us != PF_NEVER && job->place != PF_JOB_CONCLUDED)
+        pf_heap_remove(&queue->expiries, &job->expiry);
+    job->place = PF_JOB_OUT;
+}
+
+/* --- the circuit breaker --------------------------------------------------- */
+
+static int64_t pause_us(const struct pf_urlqueue *queue, unsigned probes)
+{
+    int64_t ms = queue->limits.probe_ms, max_ms = queue->limits.probe_max_ms;
+
+    while (probes-- > 0 && ms < max_ms)
+        ms = ms > max_ms / 2 ? max_ms : ms * 2;
+    return earlier(ms, max_ms) * 1000;
+}
+
+static void make_probe_locked(struct pf_urlqueue *queue,
+                              struct pfetch_job *job)
+{
+    job->is_probe = true;
+    job->origin->has_probe = true;
+    delay_locked(queue, job, job->origin->next_probe_us);
+}
+
+/* An origin set aside needs a probe as long as it has jobs. */
+static void appoint_probe_locked(struct pf_urlqueue *queue,
+                                 struct pf_origin *origin)
+{
+    struct pfetch_job *job = origin->parked.first;
+
+    if (origin->state != PF_ORIGIN_SET_ASIDE || origin->has_probe
+        || job == NULL)
+        return;
+    take_out_locked(queue, job);
+    make_probe_locked(queue, job);
+}
+
+static void unpark_locked(struct pf_urlqueue *queue, struct pf_host *host,
+                          struct pf_origin *origin)
+{
+    struct pfetch_job *job, *next;
+
+    while ((job = origin->parked.first) != NULL) {
+        take_out_locked(queue, job);
+        if (origin->state == PF_ORIGIN_DOWN)
+            conclude_locked(queue, job, PF_ORDER_HOST_DOWN);
+        else
+            wait_locked(queue, job);
+    }
+    if (origin->state != PF_ORIGIN_DOWN)
+        return;
+    for (job = host->waiting.first; job != NULL; job = next) {
+        next = job->next;
+        if (job->origin != origin)
+            continue;
+        take_out_locked(queue, job);
+        conclude_locked(queue, job, PF_ORDER_HOST_DOWN);
+    }
+}
+
+static void say(struct pf_host_notice *notice, int kind, int64_t us,
+                const char *name, const char *why)
+{
+    notice->kind = kind;
+    notice->ms = us / 1000;
+    (void)snprintf(notice->name, sizeof(notice->name), "%s", name);
+    (void)snprintf(notice->why, sizeof(notice->why), "%s", why);
+}
+
+static void origin_answers_locked(struct pf_urlqueue *queue,
+                                  struct pfetch_job *job,
+                                  struct pf_host_notice *notice)
+{
+    struct pf_origin *origin = job->origin;
+
+    origin->failures = 0;
+    if (origin->state == PF_ORIGIN_UP)
+        return;
+    origin->state = PF_ORIGIN_UP;
+    origin->probes = 0;
+    origin->has_probe = job->is_probe = false;
+    unpark_locked(queue, job->host, origin);
+    say(notice, PF_NOTICE_BACK, 0, origin->key, "");
+}
+
+static void origin_fails_locked(struct pf_urlqueue *queue,
+                                struct pfetch_job *job, const char *why,
+                                int64_t now_us,
+                                struct pf_host_notice *notice)
+{
+    struct pf_origin *origin = job->origin;
+
+    origin->failures++;
+    (void)snprintf(origin->why, sizeof(origin->why), "%s", why);
+    job->host->keep_until_us = now_us + REMEMBER_US;
+    if (origin->state == PF_ORIGIN_UP && origin->failures >= DOWN_AFTER) {
+        origin->state = PF_ORIGIN_SET_ASIDE;
+    } else if (origin->state == PF_ORIGIN_SET_ASIDE && job->is_probe) {
+        origin->probes++;
+    } else {
+        return;
+    }
+    job->is_probe = origin->has_probe = false;
+    if (origin->probes >= queue->limits.probes) {
+        origin->state = PF_ORIGIN_DOWN;
+        unpark_locked(queue, job->host, origin);
+        say(notice, PF_NOTICE_DOWN, 0, origin->key, origin->why);
+        return;
+    }
+    origin->next_probe_us = now_us + pause_us(queue, origin->probes);
+    if (origin->probes == 0)
+        say(notice, PF_NOTICE_SET_ASIDE, pause_us(queue, 0), origin->key,
+            origin->why);
+}
+
+/* --- slow down ------------------------------------------------------------- */
+
+/* Half of what is allowed now, or of what is going on. */
+static void halve_locked(struct pf_host *host)
+{
+    unsigned now = host->running;
+
+    if (host->allowed > 0 && host->allowed < now)
+        now = host->allowed;
+    host->allowed = now > 1 ? now / 2 : 1;
+    host->good = 0;
+}
+
+static void hold_locked(struct pf_urlqueue *queue, struct pf_host *host,
+                        const struct pf_contact *contact, int64_t now_us,
+                        struct pf_host_notice *notice)
+{
+    const struct pf_urlqueue_limits *l = &queue->limits;
+    int64_t floor_ms = earlier(contact->retry_after_ms,
+                               l->retry_after_max_ms);
+    int64_t ms = pf_retry_delay_ms(++host->hold_level, l->hold_ms,
+                                   l->hold_max_ms, contact->random);
+
+    if (ms < floor_ms)
+        ms = floor_ms;
+    host->hold_seq++;
+    host->hold_until_us = now_us + ms * 1000;
+    host->keep_until_us = host->hold_until_us + REMEMBER_US;
+    halve_locked(host);
+    say(notice, PF_NOTICE_HOLD, ms * 1000, host->name, "");
+}
+
+static void raise_locked(struct pf_host *host)
+{
+    if (host->allowed == 0 || ++host->good < RAISE_AFTER * host->allowed)
+        return;
+    host->allowed++;
+    host->good = 0;
+}
+
+static void note_contact_locked(struct pf_urlqueue *queue,
+                                struct pfetch_job *job,
+                                const struct pf_contact *contact,
+                                int64_t now_us, struct pf_host_notice *notice)
+{
+    struct pf_host *host = job->host;
+    bool after_hold = job->hold_seen == host->hold_seq;
+
+    notice->kind = PF_NOTICE_NONE;
+    switch (contact->kind) {
+    case PF_CONTACT_NONE:
+        break;
+    case PF_CONTACT_ANSWERED:
+        origin_answers_locked(queue, job, notice);
+        if (after_hold) {
+            host->hold_level = 0;
+            raise_locked(host);
+        }
+        break;
+    case PF_CONTACT_SLOW_DOWN:
+        origin_answers_locked(queue, job, notice);
+        if (after_hold)
+            hold_locked(queue, host, contact, now_us, notice);
+        break;
+    case PF_CONTACT_BROKEN:
+        origin_answers_locked(queue, job, notice);
+        break;
+    case PF_CONTACT_UNREACHABLE:
+        if (job->origin->failures == 0)
+            halve_locked(host);
+        origin_fails_locked(queue, job, contact->why, now_us, notice);
+        break;
+    }
+    if (job->is_probe) {
+        job->is_probe = job->origin->has_probe = false;
+        job->origin->next_probe_us = now_us;
+    }
+}
+
+/* --- turns ----------------------------------------------------------------- */
+
+static void fire_timers_locked(struct pf_urlqueue *queue, int64_t now_us)
 {
     struct pf_heap_node *node;
-    int64_t now_ms;
 
-    if (pf_heap_is_empty(&queue->timers))
-        return;
-    now_ms = pf_now_ms();
     while ((node = pf_heap_min(&queue->timers)) != NULL
-           && node->key <= now_ms) {
+           && node->key <= now_us) {
         struct pf_host *host = pf_host_of_timer(node);
 
-        queue->delayed -= pf_host_wake_delayed(host, now_ms);
-        place_locked(queue, host);
+        queue->delayed -= pf_host_wake_delayed(host, now_us);
+        place_locked(queue, host, now_us);
     }
+}
+
+static void fire_expiries_locked(struct pf_urlqueue *queue, int64_t now_us)
+{
+    struct pf_heap_node *node;
+
+    while ((node = pf_heap_min(&queue->expiries)) != NULL
+           && node->key <= now_us) {
+        struct pfetch_job *job = pf_job_of_expiry(node);
+        struct pf_origin *origin = job->origin;
+
+        take_out_locked(queue, job);
+        if (job->is_probe) {
+            job->is_probe = origin->has_probe = false;
+            appoint_probe_locked(queue, origin);
+        }
+        conclude_locked(queue, job, PF_ORDER_EXPIRED);
+        place_locked(queue, job->host, now_us);
+    }
+}
+
+/* The first job of a host that may run now; jobs of origins that are set
+ * aside or down are sent where they belong. */
+static struct pfetch_job *take_job_locked(struct pf_urlqueue *queue,
+                                          struct pf_host *host,
+                                          int64_t now_us)
+{
+    struct pfetch_job *job;
+
+    while ((job = host->waiting.first) != NULL) {
+        struct pf_origin *origin = job->origin;
+
+        take_out_locked(queue, job);
+        if (origin->state == PF_ORIGIN_UP || job->is_probe)
+            return job;
+        if (origin->state == PF_ORIGIN_DOWN) {
+            conclude_locked(queue, job, PF_ORDER_HOST_DOWN);
+        } else if (origin->has_probe) {
+            park_locked(queue, job);
+        } else if (origin->next_probe_us <= now_us) {
+            job->is_probe = origin->has_probe = true;
+            return job;
+        } else {
+            make_probe_locked(queue, job);
+        }
+    }
+    return NULL;
+}
+
+/* One start is charged to a rate. */
+static void charge(int64_t *next_start_us, int64_t interval_us,
+                   int64_t now_us)
+{
+    if (interval_us > 0)
+        *next_start_us = later(*next_start_us, now_us - CREDIT_US)
+                         + interval_us;
 }
 
 /* The next job of the host whose turn it is; the host goes to the end of the
  * ring.  Its delayed jobs that are due come along: a host that never leaves
  * the ring has no timer. */
-static struct pfetch_job *take_turn_locked(struct pf_urlqueue *queue)
+static struct pfetch_job *take_turn_locked(struct pf_urlqueue *queue,
+                                           int64_t now_us)
 {
-    struct pf_host *host = queue->first_ready;
-    struct pfetch_job *job;
+    struct pf_host *host;
 
-    if (host == NULL)
-        return NULL;
-    queue->first_ready = host->next_ready;
-    if (queue->first_ready == NULL)
-        queue->last_ready = &queue->first_ready;
-    host->place = PF_HOST_IDLE;
-    if (!pf_heap_is_empty(&host->delayed))
-        queue->delayed -= pf_host_wake_delayed(host, pf_now_ms());
-    job = pf_host_take(host);
-    host->running++;
-    place_locked(queue, host);
+    while ((host = queue->first_ready) != NULL) {
+        struct pfetch_job *job = NULL;
+
+        queue->first_ready = host->next_ready;
+        if (queue->first_ready == NULL)
+            queue->last_ready = &queue->first_ready;
+        host->place = PF_HOST_IDLE;
+        queue->delayed -= pf_host_wake_delayed(host, now_us);
+        /* It may have been held back while it stood in the ring. */
+        if (next_look(host) <= now_us)
+            job = take_job_locked(queue, host, now_us);
+        if (job != NULL) {
+            job->order = PF_ORDER_RUN;
+            job->hold_seen = host->hold_seq;
+            host->running++;
+            charge(&host->next_start_us, host->interval_us, now_us);
+            charge(&queue->next_start_us, queue->limits.interval_us, now_us);
+        }
+        place_locked(queue, host, now_us);
+        if (job != NULL)
+            return job;
+    }
+    return NULL;
+}
+
+static struct pfetch_job *take_concluded_locked(struct pf_urlqueue *queue)
+{
+    struct pfetch_job *job = queue->concluded.first;
+
+    if (job != NULL) {
+        take_out_locked(queue, job);
+        job->host->running++;
+    }
     return job;
+}
+
+static struct pfetch_job *try_pop_locked(struct pf_urlqueue *queue,
+                                         int64_t *wake_us)
+{
+    struct pfetch_job *job = take_concluded_locked(queue);
+    bool is_timed = !pf_heap_is_empty(&queue->timers)
+                    || !pf_heap_is_empty(&queue->expiries)
+                    || queue->first_ready != NULL;
+    int64_t now_us;
+
+    *wake_us = PF_NEVER;
+    if (job != NULL || !is_timed)
+        return job;
+    now_us = clock_us(queue);
+    fire_timers_locked(queue, now_us);
+    fire_expiries_locked(queue, now_us);
+    if (queue->next_start_us <= now_us)
+        job = take_turn_locked(queue, now_us);
+    if (job == NULL)
+        job = take_concluded_locked(queue);
+    if (job != NULL)
+        return job;
+    if (queue->first_ready != NULL)
+        *wake_us = queue->next_start_us;
+    if (!pf_heap_is_empty(&queue->timers))
+        *wake_us = earlier(*wake_us, pf_heap_min(&queue->timers)->key);
+    if (!pf_heap_is_empty(&queue->expiries))
+        *wake_us = earlier(*wake_us, pf_heap_min(&queue->expiries)->key);
+    return NULL;
 }
 
 /* --- waking ---------------------------------------------------------------- */
@@ -201,13 +627,11 @@ static void wake_all_locked(struct pf_urlqueue *queue)
     pf_cond_broadcast(&queue->not_full);
 }
 
-static void wait_for_job_locked(struct pf_urlqueue *queue)
+static void sleep_locked(struct pf_urlqueue *queue, int64_t wake_us)
 {
-    struct pf_heap_node *timer = pf_heap_min(&queue->timers);
-
-    if (timer != NULL && !queue->has_timekeeper) {
+    if (wake_us != PF_NEVER && !queue->has_timekeeper) {
         queue->has_timekeeper = true;
-        (void)pf_cond_wait_until(&queue->due, &queue->lock, timer->key);
+        (void)pf_cond_wait_until(&queue->due, &queue->lock, wake_us);
         queue->has_timekeeper = false;
     } else {
         queue->sleepers++;
@@ -221,95 +645,241 @@ static bool is_drained_locked(const struct pf_urlqueue *queue)
     return queue->is_closed && queue->inside == 0;
 }
 
+/* Who leaves with a job may have been the timekeeper, or may have been woken
+ * for something that set several jobs free: another one takes over. */
+static void pass_on_locked(struct pf_urlqueue *queue)
+{
+    bool is_timed = !pf_heap_is_empty(&queue->timers)
+                    || !pf_heap_is_empty(&queue->expiries);
+
+    if (queue->first_ready != NULL || queue->concluded.first != NULL
+        || (!queue->has_timekeeper && is_timed))
+        wake_one_locked(queue);
+}
+
+/* --- hosts of jobs --------------------------------------------------------- */
+
+static void set_limits(const struct pf_urlqueue *queue, struct pf_host *host)
+{
+    const struct pf_urlqueue_limits *l = &queue->limits;
+
+    host->limit = l->per_host;
+    host->interval_us = l->host_interval_us;
+    for (size_t i = 0; i < l->host_count; i++) {
+        const struct pfetch_host_options *o = &l->hosts[i];
+
+        if (strcasecmp(o->name, host->name) != 0)
+            continue;
+        if (o->per_host >= 0)
+            host->limit = (unsigned)o->per_host;
+        if (o->rate >= 0)
+            host->interval_us = o->rate > 0 ? (int64_t)(1e6 / o->rate) : 0;
+    }
+}
+
+/* Finds host and origin of job->url; does not count the job yet. */
+static int find_host_locked(struct pf_urlqueue *queue,
+                            const struct pfetch_job *job,
+                            struct pf_host **host, struct pf_origin **origin)
+{
+    bool is_new;
+
+    *host = pf_host_get(&queue->hosts, job->url->host, &is_new);
+    if (*host == NULL)
+        return PFETCH_ENOMEM;
+    if (is_new)
+        set_limits(queue, *host);
+    *origin = pf_host_origin(*host, job->url->origin);
+    if (*origin != NULL)
+        return 0;
+    if (is_new)
+        pf_host_drop(&queue->hosts, *host);
+    return PFETCH_ENOMEM;
+}
+
+static void attach(struct pfetch_job *job, struct pf_host *host,
+                   struct pf_origin *origin)
+{
+    job->host = host;
+    job->origin = origin;
+    origin->jobs++;
+}
+
+/* A popped job goes away from its host. */
+static void detach_locked(struct pf_urlqueue *queue, struct pf_host *host,
+                          struct pf_origin *origin, int64_t now_us)
+{
+    host->running--;
+    origin->jobs--;
+    appoint_probe_locked(queue, origin);
+    if (origin->jobs == 0 && origin->state == PF_ORIGIN_UP
+        && origin->failures == 0)
+        pf_host_drop_origin(host, origin);
+    place_locked(queue, host, now_us);
+}
+
 /* --- jobs ------------------------------------------------------------------ */
 
 int pf_urlqueue_push(struct pf_urlqueue *queue, struct pfetch_job *job)
 {
+    struct pf_origin *origin;
     struct pf_host *host;
     int error = 0;
 
     pf_mutex_lock(&queue->lock);
     if (queue->is_stopped || queue->is_closed) {
         error = PFETCH_ESTOPPED;
-    } else if ((host = pf_host_get(&queue->hosts, job->url->host)) == NULL) {
+    } else if (find_host_locked(queue, job, &host, &origin) != 0) {
         error = PFETCH_ENOMEM;
     } else {
-        job->host = host;
-        pf_host_append(host, job);
+        attach(job, host, origin);
         queue->inside++;
-        place_locked(queue, host);
+        if (origin->state == PF_ORIGIN_DOWN)
+            conclude_locked(queue, job, PF_ORDER_HOST_DOWN);
+        else
+            wait_locked(queue, job);
+        if (host->place != PF_HOST_READY)
+            place_locked(queue, host, clock_us(queue));
         wake_one_locked(queue);
     }
     pf_mutex_unlock(&queue->lock);
     return error;
+}
+
+struct pfetch_job *pf_urlqueue_try_pop(struct pf_urlqueue *queue,
+                                       int64_t *wake_us)
+{
+    struct pfetch_job *job = NULL;
+
+    *wake_us = PF_NEVER;
+    pf_mutex_lock(&queue->lock);
+    if (!queue->is_stopped)
+        job = try_pop_locked(queue, wake_us);
+    pf_mutex_unlock(&queue->lock);
+    return job;
 }
 
 struct pfetch_job *pf_urlqueue_pop(struct pf_urlqueue *queue)
 {
     struct pfetch_job *job = NULL;
+    int64_t wake_us;
 
     pf_mutex_lock(&queue->lock);
     while (!queue->is_stopped) {
-        fire_timers_locked(queue);
-        job = take_turn_locked(queue);
+        job = try_pop_locked(queue, &wake_us);
         if (job != NULL || is_drained_locked(queue))
             break;
-        wait_for_job_locked(queue);
+        sleep_locked(queue, wake_us);
     }
-    /* Who leaves may have been the timekeeper, or may have been woken for a
-     * timer that set several jobs free: another one takes over. */
-    if (job != NULL
-        && (queue->first_ready != NULL
-            || (!queue->has_timekeeper && !pf_heap_is_empty(&queue->timers))))
-        wake_one_locked(queue);
+    if (job != NULL)
+        pass_on_locked(queue);
     pf_mutex_unlock(&queue->lock);
     return job;
 }
 
-void pf_urlqueue_retry(struct pf_urlqueue *queue, struct pfetch_job *job,
-                       int64_t due_ms)
+/* A popped job whose URL has changed goes over to its host.  Without memory
+ * for that it stays under the old one: only limits are the worse for it. */
+static void move_locked(struct pf_urlqueue *queue, struct pfetch_job *job,
+                        int64_t now_us)
 {
-    struct pf_host *host = job->host;
+    struct pf_host *old = job->host, *host;
+    struct pf_origin *old_origin = job->origin, *origin;
+
+    if (strcmp(old_origin->key, job->url->origin) == 0
+        || find_host_locked(queue, job, &host, &origin) != 0)
+        return;
+    attach(job, host, origin);
+    host->running++;
+    detach_locked(queue, old, old_origin, now_us);
+}
+
+static void reenter_locked(struct pf_urlqueue *queue, struct pfetch_job *job,
+                           int64_t due_us)
+{
+    switch (job->origin->state) {
+    case PF_ORIGIN_UP:
+        delay_locked(queue, job, due_us);
+        break;
+    case PF_ORIGIN_SET_ASIDE:
+        if (job->origin->has_probe)
+            park_locked(queue, job);
+        else
+            make_probe_locked(queue, job);
+        break;
+    case PF_ORIGIN_DOWN:
+        conclude_locked(queue, job, PF_ORDER_HOST_DOWN);
+        break;
+    }
+}
+
+bool pf_urlqueue_retry(struct pf_urlqueue *queue, struct pfetch_job *job,
+                       int64_t delay_ms, const struct pf_contact *contact,
+                       struct pf_host_notice *notice)
+{
+    int64_t now_us, due_us;
+    bool in_time;
 
     pf_mutex_lock(&queue->lock);
-    pf_heap_insert(&host->delayed, &job->delay, due_ms);
-    queue->delayed++;
-    host->running--;
-    place_locked(queue, host);
+    now_us = clock_us(queue);
+    note_contact_locked(queue, job, contact, now_us, notice);
+    due_us = later(now_us + delay_ms * 1000, job->host->hold_until_us);
+    in_time = due_us < job->deadline_us;
+    if (in_time) {
+        move_locked(queue, job, now_us);
+        job->host->running--;
+        reenter_locked(queue, job, due_us);
+    }
+    place_locked(queue, job->host, now_us);
     wake_timekeeper_locked(queue);
     pf_mutex_unlock(&queue->lock);
+    return in_time;
 }
 
 int pf_urlqueue_redirect(struct pf_urlqueue *queue, struct pfetch_job *job)
 {
+    static const struct pf_contact answered = { .kind = PF_CONTACT_ANSWERED };
     struct pf_host *old = job->host, *host;
-    int error = 0;
+    struct pf_origin *old_origin = job->origin, *origin;
+    struct pf_host_notice notice;
+    int64_t now_us;
+    int error;
 
     pf_mutex_lock(&queue->lock);
-    host = pf_host_get(&queue->hosts, job->url->host);
-    if (host == NULL) {
-        error = PFETCH_ENOMEM;
-    } else {
-        job->host = host;
-        pf_host_prepend(host, job);
-        place_locked(queue, host);
-        old->running--;
-        place_locked(queue, old);
+    now_us = clock_us(queue);
+    error = find_host_locked(queue, job, &host, &origin);
+    if (error == 0) {
+        note_contact_locked(queue, job, &answered, now_us, &notice);
+        attach(job, host, origin);
+        if (origin->state == PF_ORIGIN_DOWN) {
+            conclude_locked(queue, job, PF_ORDER_HOST_DOWN);
+        } else {
+            pf_job_list_prepend(&host->waiting, job);
+            enter_locked(queue, job, PF_JOB_WAITING);
+        }
+        detach_locked(queue, old, old_origin, now_us);
+        if (host != old)
+            place_locked(queue, host, now_us);
         wake_one_locked(queue);
     }
     pf_mutex_unlock(&queue->lock);
     return error;
 }
 
-void pf_urlqueue_leave(struct pf_urlqueue *queue, struct pfetch_job *job)
+void pf_urlqueue_leave(struct pf_urlqueue *queue, struct pfetch_job *job,
+                       const struct pf_contact *contact,
+                       struct pf_host_notice *notice)
 {
     struct pf_host *host = job->host;
+    struct pf_origin *origin = job->origin;
+    int64_t now_us;
 
     pf_mutex_lock(&queue->lock);
+    now_us = clock_us(queue);
+    note_contact_locked(queue, job, contact, now_us, notice);
     job->host = NULL;
-    host->running--;
+    job->origin = NULL;
     queue->inside--;
-    place_locked(queue, host);
+    detach_locked(queue, host, origin, now_us);
     if (is_drained_locked(queue))
         wake_all_locked(queue);
     pf_mutex_unlock(&queue->lock);
@@ -331,28 +901,25 @@ void pf_urlqueue_stop(struct pf_urlqueue *queue)
     pf_mutex_unlock(&queue->lock);
 }
 
+/* Hosts stay where they are: nothing but this function uses the queue now. */
 struct pfetch_job *pf_urlqueue_take_left(struct pf_urlqueue *queue)
 {
-    struct pfetch_job *job = NULL;
-    struct pf_heap_node *timer;
+    struct pfetch_job *job;
 
     pf_mutex_lock(&queue->lock);
-    while ((timer = pf_heap_min(&queue->timers)) != NULL) {
-        struct pf_host *host = pf_host_of_timer(timer);
+    job = pf_job_list_take(&queue->concluded);
+    for (; job == NULL && queue->swept < queue->hosts.size; queue->swept++) {
+        struct pf_host *host = queue->hosts.buckets[queue->swept];
 
-        queue->delayed -= pf_host_wake_delayed(host, PF_NEVER);
-        place_locked(queue, host);
+        for (; host != NULL && job == NULL; host = host->chain)
+            job = pf_host_take_any(host);
+        if (job != NULL)
+            break;
     }
-    if (queue->first_ready != NULL)
-        queue->delayed -= pf_host_wake_delayed(queue->first_ready, PF_NEVER);
-    job = take_turn_locked(queue);
     if (job != NULL) {
-        struct pf_host *host = job->host;
-
         job->host = NULL;
-        host->running--;
+        job->origin = NULL;
         queue->inside--;
-        place_locked(queue, host);
     }
     pf_mutex_unlock(&queue->lock);
     return job;

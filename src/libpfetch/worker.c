@@ -31,9 +31,33 @@
  * for the resolver that dropped a packet. */
 enum { DNS_RETRIES = 1, DNS_DELAY_MS = 500 };
 
-/* 429 and 503 ask for patience (RFC 6585 section 4, RFC 9110 section
- * 15.6.4): their delays start here. */
-enum { SLOW_DOWN_DELAY_MS = 5000 };
+/* What the attempt says about the host. */
+static struct pf_contact contact_of(struct pf_worker *w,
+                                    const struct pf_attempt *a)
+{
+    const struct pf_response *r = a->response;
+    struct pf_contact contact = { .kind = PF_CONTACT_NONE,
+                                  .retry_after_ms = -1, .why = a->why.text };
+
+    if (a->is_stopped || a->why.cls == PFETCH_CLASS_LOCAL || r == NULL)
+        return contact;
+    if (a->why.cls == PFETCH_CLASS_DNS || a->why.cls == PFETCH_CLASS_CONNECT
+        || a->why.cls == PFETCH_CLASS_TLS) {
+        contact.kind = PF_CONTACT_UNREACHABLE;
+    } else if (!r->is_complete) {
+        contact.kind = PF_CONTACT_BROKEN;
+    } else if (r->status == 429 || r->status == 503) {
+        contact.kind = PF_CONTACT_SLOW_DOWN;
+        contact.retry_after_ms = pf_retry_after_ms(r->retry_after);
+        contact.random = pf_random(&w->random);
+    } else {
+        contact.kind = PF_CONTACT_ANSWERED;
+    }
+    return contact;
+}
+
+static const struct pf_contact no_contact = { .kind = PF_CONTACT_NONE,
+                                              .retry_after_ms = -1 };
 
 /* --- giving the job away --------------------------------------------------- */
 
@@ -59,10 +83,54 @@ static void drop_tail(struct pf_worker *w, struct pf_block *tail)
         pf_block_put(w->body.pool, tail);
 }
 
-static void push_verdict(struct pf_worker *w, struct pfetch_job *job,
-                         struct pf_block *tail)
+/* Once for each hold, set-aside and return, on the worker that met it. */
+static void say_notice(struct pf_worker *w,
+                       const struct pf_host_notice *notice)
 {
-    pf_urlqueue_leave(w->context->urls, job);
+    const struct pfetch_options *o = w->context->options;
+    char text[PFETCH_TEXT_BYTES];
+
+    switch (notice->kind) {
+    case PF_NOTICE_NONE:
+        return;
+    case PF_NOTICE_HOLD:
+        pf_stat_add(&w->context->stats->holds, 1);
+        (void)snprintf(text, sizeof(text),
+                       "%s asks to slow down: nothing goes there for %" PRId64
+                       ".%" PRId64 " s, then fewer at once", notice->name,
+                       notice->ms / 1000, notice->ms % 1000 / 100);
+        break;
+    case PF_NOTICE_SET_ASIDE:
+        (void)snprintf(text, sizeof(text), "%s is set aside: %s",
+                       notice->name, notice->why);
+        break;
+    case PF_NOTICE_DOWN:
+        pf_stat_add(&w->context->stats->hosts_down, 1);
+        (void)snprintf(text, sizeof(text), "%s is given up: %s", notice->name,
+                       notice->why);
+        break;
+    case PF_NOTICE_BACK:
+        (void)snprintf(text, sizeof(text), "%s is back", notice->name);
+        break;
+    }
+    if (o->on_notice != NULL)
+        o->on_notice(o->user, text);
+}
+
+static void leave(struct pf_worker *w, struct pfetch_job *job,
+                  const struct pf_contact *contact)
+{
+    struct pf_host_notice notice;
+
+    pf_urlqueue_leave(w->context->urls, job, contact, &notice);
+    say_notice(w, &notice);
+}
+
+static void push_verdict(struct pf_worker *w, struct pfetch_job *job,
+                         struct pf_block *tail,
+                         const struct pf_contact *contact)
+{
+    leave(w, job, contact);
     if (tail != NULL) {
         tail->msg.next = &job->verdict;
         pf_resultqueue_push(w->context->results, &tail->msg, &job->verdict);
@@ -75,6 +143,8 @@ static void push_verdict(struct pf_worker *w, struct pfetch_job *job,
 static void accept_body(struct pf_worker *w, struct pfetch_job *job,
                         struct pf_attempt *a)
 {
+    struct pf_contact contact = contact_of(w, a);
+
     /* Chunked framing has an end of its own.  So has HTTP/2, but libcurl
      * before 8.0 takes some bodies that broke off there for complete. */
     job->length_verified = pf_whole_length(a) >= 0 || a->response->chunked;
@@ -82,11 +152,12 @@ static void accept_body(struct pf_worker *w, struct pfetch_job *job,
     job->body_begun = w->body.is_begun;
     note_attempt(job, a);
     pf_job_set_verdict(job, PFETCH_STATUS_OK, PFETCH_CLASS_NONE, NULL);
-    push_verdict(w, job, pf_body_tail(&w->body));
+    push_verdict(w, job, pf_body_tail(&w->body), &contact);
 }
 
 static void finish_failed(struct pf_worker *w, struct pfetch_job *job,
-                          struct pf_attempt *a)
+                          struct pf_attempt *a,
+                          const struct pf_contact *contact)
 {
     drop_tail(w, pf_body_tail(&w->body));
     /* Descriptors or threads that are still missing after all retries are
@@ -95,7 +166,15 @@ static void finish_failed(struct pf_worker *w, struct pfetch_job *job,
         w->context->on_broken(w->context->user, &a->why);
     note_attempt(job, a);
     pf_job_set_verdict(job, PFETCH_STATUS_FAILED, a->why.cls, a->why.text);
-    push_verdict(w, job, NULL);
+    push_verdict(w, job, NULL, contact);
+}
+
+static void fail(struct pf_worker *w, struct pfetch_job *job,
+                 struct pf_attempt *a)
+{
+    struct pf_contact contact = contact_of(w, a);
+
+    finish_failed(w, job, a, &contact);
 }
 
 /* --- redirects ------------------------------------------------------------- */
@@ -143,7 +222,7 @@ static void redirect(struct pf_worker *w, struct pfetch_job *job,
 {
     drop_tail(w, pf_body_tail(&w->body)); /* there is none */
     if (follow(w, job, a) != 0) {
-        finish_failed(w, job, a);
+        fail(w, job, a);
         return;
     }
     job->hops++;
@@ -151,7 +230,7 @@ static void redirect(struct pf_worker *w, struct pfetch_job *job,
     if (pf_urlqueue_redirect(w->context->urls, job) != 0) {
         pfetch_failure_set(&a->why, PFETCH_CLASS_LOCAL, "out of memory");
         a->is_place = true;
-        finish_failed(w, job, a);
+        fail(w, job, a);
     }
 }
 
@@ -176,13 +255,10 @@ static int64_t delay_ms(struct pf_worker *w, const struct pfetch_job *job,
                         const struct pf_attempt *a)
 {
     const struct pfetch_options *o = w->context->options;
-    int status = a->response == NULL ? 0 : a->response->status;
     int64_t base_ms = o->retry_delay_ms, ms, floor_ms;
 
     if (a->why.cls == PFETCH_CLASS_DNS && base_ms > DNS_DELAY_MS)
         base_ms = DNS_DELAY_MS;
-    if ((status == 429 || status == 503) && base_ms < SLOW_DOWN_DELAY_MS)
-        base_ms = SLOW_DOWN_DELAY_MS;
     ms = pf_retry_delay_ms(job->attempts, base_ms, o->retry_max_delay_ms,
                            pf_random(&w->random));
     if (a->why.cls != PFETCH_CLASS_HTTP)
@@ -221,15 +297,17 @@ static void keep_for_continuation(struct pf_worker *w, struct pfetch_job *job,
 static void retry(struct pf_worker *w, struct pfetch_job *job,
                   struct pf_attempt *a, bool restart)
 {
-    int64_t due_ms;
+    struct pf_contact contact = contact_of(w, a);
+    struct pf_host_notice notice;
+    int64_t ms;
 
     /* To begin anew is no retry: nothing was wrong with the server, but with
      * what it was asked for.  It happens once between two retries at most. */
     if (restart ? is_cancelled(job) : !may_retry(w, job, a)) {
-        finish_failed(w, job, a);
+        finish_failed(w, job, a, &contact);
         return;
     }
-    due_ms = pf_now_ms() + (restart ? 0 : delay_ms(w, job, a));
+    ms = restart ? 0 : delay_ms(w, job, a);
     if (restart) {
         drop_tail(w, pf_body_tail(&w->body));
         (void)pf_job_set_resume(job, 0, -1, NULL); /* cannot fail */
@@ -237,25 +315,49 @@ static void retry(struct pf_worker *w, struct pfetch_job *job,
         keep_for_continuation(w, job, a);
     }
     note_attempt(job, a);
-    /* Should a stop come before the next attempt, this is the reason. */
+    /* Should there be no next attempt, this is the reason. */
     pf_job_set_verdict(job, PFETCH_STATUS_FAILED, a->why.cls, a->why.text);
     /* The next attempt begins where the list said. */
     pf_job_set_url(job, job->home);
     job->hops = 0;
-    pf_stat_add(&w->context->stats->retries, 1);
-    pf_urlqueue_retry(w->context->urls, job, due_ms);
+    if (pf_urlqueue_retry(w->context->urls, job, ms, &contact, &notice))
+        pf_stat_add(&w->context->stats->retries, 1);
+    else
+        push_verdict(w, job, NULL, &no_contact);
+    say_notice(w, &notice);
 }
 
 /* --- the loop -------------------------------------------------------------- */
 
-static void begin(struct pfetch_job *job)
+static void begin(struct pfetch_job *job, int64_t timeout_ms)
 {
     if (job->hops == 0)
         job->attempts++;
     if (job->first_us < 0) {
         job->first_us = pf_now_us();
         job->start_unix_ms = pf_wall_ms();
+        if (timeout_ms > 0)
+            job->deadline_us = job->first_us + timeout_ms * 1000;
     }
+}
+
+/* A job that was popped to be failed, not to be run. */
+static void fail_unrun(struct pf_worker *w, struct pfetch_job *job)
+{
+    char text[PFETCH_TEXT_BYTES];
+
+    if (job->order == PF_ORDER_EXPIRED)
+        (void)snprintf(text, sizeof(text),
+                       "not done within its time; before: %.200s",
+                       job->message == NULL ? "?" : job->message);
+    else
+        (void)snprintf(text, sizeof(text), "%s",
+                       "the host was given up after repeated failures");
+    pf_job_set_verdict(job, PFETCH_STATUS_FAILED,
+                       job->order == PF_ORDER_EXPIRED ? PFETCH_CLASS_TIMEOUT
+                                                      : PFETCH_CLASS_HOST_DOWN,
+                       text);
+    push_verdict(w, job, NULL, &no_contact);
 }
 
 static void run_job(struct pf_worker *w, struct pfetch_job *job)
@@ -263,15 +365,22 @@ static void run_job(struct pf_worker *w, struct pfetch_job *job)
     struct pf_attempt attempt;
 
     if (is_cancelled(job)) { /* while it waited for this attempt */
-        push_verdict(w, job, NULL);
+        push_verdict(w, job, NULL, &no_contact);
         return;
     }
-    begin(job);
+    if (job->order != PF_ORDER_RUN) {
+        fail_unrun(w, job);
+        return;
+    }
+    begin(job, w->context->options->timeout_ms);
     w->body.is_begun = false;
+    w->body.waited_us = 0;
     pf_stat_add(&w->context->stats->running, 1);
     pf_transfer_perform(w->transfer, job, &attempt);
     pf_stat_sub(&w->context->stats->running, 1);
     job->body_offset = 0;
+    if (job->deadline_us != PF_NEVER) /* waiting for the handler is free */
+        job->deadline_us += w->body.waited_us;
     switch (pf_judge(&attempt, &w->context->retry_http)) {
     case PF_ACCEPT:
         accept_body(w, job, &attempt);
@@ -286,7 +395,7 @@ static void run_job(struct pf_worker *w, struct pfetch_job *job)
         retry(w, job, &attempt, true);
         break;
     case PF_FAIL:
-        finish_failed(w, job, &attempt);
+        fail(w, job, &attempt);
         break;
     }
     pf_attempt_fini(&attempt);
