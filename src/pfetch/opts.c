@@ -91,6 +91,9 @@ struct parser {
 #define FIELD(field) offsetof(struct pf_opts, field)
 #define DAYS_MS(days) ((int64_t)(days)*24 * 3600 * 1000)
 
+static bool store_rate(struct parser *parser, char *value);
+static bool store_host(struct parser *parser, char *value);
+static bool store_max_errors(struct parser *parser, char *value);
 static bool store_header(struct parser *parser, char *value);
 static bool store_user(struct parser *parser, char *value);
 static bool store_proxy(struct parser *parser, char *value);
@@ -157,6 +160,25 @@ static const struct option_spec specs[] = {
      .group = GROUP_CONCURRENCY, .common = true, .argument = "N",
      .preset = "16", .offset = FIELD(engine.workers), .min = 1, .max = 1024,
      .help = "workers, 1 to 1024: as many downloads at once"},
+    {.name = "per-host", .kind = KIND_UNSIGNED, .group = GROUP_CONCURRENCY,
+     .common = true, .argument = "N", .preset = "0, no limit but -t",
+     .offset = FIELD(engine.per_host), .min = 0, .max = 1024,
+     .help = "downloads at once from one host name, whatever the port"},
+    {.name = "rate", .kind = KIND_STORE, .group = GROUP_CONCURRENCY,
+     .argument = "N/s", .offset = FIELD(engine.rate), .store = store_rate,
+     .help = "requests started per second (/m: per minute), in all"},
+    {.name = "host-rate", .kind = KIND_STORE, .group = GROUP_CONCURRENCY,
+     .argument = "N/s", .offset = FIELD(engine.host_rate),
+     .store = store_rate,
+     .help = "requests started per second at each host name"},
+    {.name = "host", .kind = KIND_STORE, .group = GROUP_CONCURRENCY,
+     .argument = "HOST=KEY=V,...", .store = store_host,
+     .help = "for one host name: per-host=N, rate=N/s; may be given several "
+             "times"},
+    {.name = "limit-rate", .kind = KIND_SIZE, .group = GROUP_CONCURRENCY,
+     .argument = "BYTES", .preset = "0, no limit",
+     .offset = FIELD(engine.limit_rate_bytes), .min = 0,
+     .max = (int64_t)1 << 50, .help = "bytes per second, in all"},
     {.name = "max-idle", .kind = KIND_UNSIGNED, .group = GROUP_CONCURRENCY,
      .argument = "N", .preset = "1024", .offset = FIELD(engine.max_idle),
      .min = 0, .max = 65536,
@@ -188,6 +210,25 @@ static const struct option_spec specs[] = {
      .max = DAYS_MS(7),
      .help = "a server's Retry-After is obeyed up to this"},
 
+    {.name = "max-errors", .kind = KIND_STORE, .group = GROUP_RETRIES,
+     .argument = "N|N%", .store = store_max_errors,
+     .help = "stop the run after so many failed URLs, or that share of the "
+             "finished ones (judged from the 100th on): status 4"},
+    {.name = "fail-early", .kind = KIND_SWITCH, .group = GROUP_RETRIES,
+     .offset = FIELD(fail_early), .help = "the same as --max-errors 1"},
+    {.name = "max-files", .kind = KIND_SIZE, .group = GROUP_RETRIES,
+     .argument = "N", .preset = "0, no limit", .offset = FIELD(max_files),
+     .min = 0, .max = INT64_MAX,
+     .help = "stop after so many successes: status 0"},
+    {.name = "deadline", .kind = KIND_DURATION, .group = GROUP_RETRIES,
+     .argument = "D", .preset = "0, none", .offset = FIELD(deadline_ms),
+     .min = 0, .max = DAYS_MS(365),
+     .help = "stop the whole run after so long: status 4"},
+
+    {.name = "timeout", .kind = KIND_DURATION, .group = GROUP_HTTP,
+     .argument = "D", .preset = "0, none",
+     .offset = FIELD(engine.timeout_ms), .min = 0, .max = DAYS_MS(365),
+     .help = "for one URL with all its attempts"},
     {.name = "connect-timeout", .kind = KIND_DURATION, .group = GROUP_HTTP,
      .argument = "D", .preset = "15s",
      .offset = FIELD(engine.connect_timeout_ms), .min = 1,
@@ -485,6 +526,107 @@ static bool check_statuses(struct parser *parser, const char *value)
 }
 
 /* A header's value may be a secret: it is not repeated in messages. */
+/* "50", "50/s", "0.5/s", "30/m": requests per second.  0 is no limit. */
+static bool scan_rate(const char *text, size_t size, double *rate)
+{
+    char copy[32];
+    char *rest;
+
+    if (size == 0 || size >= sizeof(copy) || text[0] < '0' || text[0] > '9')
+        return false;
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    if (strspn(copy, "0123456789./sm") != size)
+        return false;
+    *rate = strtod(copy, &rest); /* LC_NUMERIC stays "C" */
+    if (strcmp(rest, "/m") == 0)
+        *rate /= 60;
+    else if (*rest != '\0' && strcmp(rest, "/s") != 0)
+        return false;
+    return *rate == 0 || (*rate >= 1e-6 && *rate <= 1e6);
+}
+
+static bool store_rate(struct parser *parser, char *value)
+{
+    void *field = (char *)parser->opts + parser->spec->offset;
+
+    if (scan_rate(value, strlen(value), field))
+        return true;
+    return complain(parser, "'%.100s' is not a rate such as 50/s", value);
+}
+
+/* One KEY=V of --host. */
+static bool store_host_key(struct pfetch_host_options *host, const char *text,
+                           size_t size)
+{
+    const char *equals = memchr(text, '=', size);
+    const char *value = equals == NULL ? text + size : equals + 1;
+    size_t value_size = (size_t)(text + size - value);
+    int64_t number;
+    const char *rest;
+
+    if (equals == NULL)
+        return false;
+    if (equals - text == 8 && memcmp(text, "per-host", 8) == 0) {
+        rest = scan_number(value, &number);
+        host->per_host = rest == value + value_size && number <= 1024
+                             ? (int)number : -1;
+        return host->per_host >= 0;
+    }
+    return equals - text == 4 && memcmp(text, "rate", 4) == 0
+           && scan_rate(value, value_size, &host->rate);
+}
+
+static bool store_host(struct parser *parser, char *value)
+{
+    struct pf_opts *opts = parser->opts;
+    size_t n = opts->engine.host_count, name = strcspn(value, "=");
+    struct pfetch_host_options *hosts =
+        realloc(opts->hosts, (n + 1) * sizeof(*hosts));
+    struct pfetch_host_options *host;
+    const char *at = value + name;
+
+    if (hosts == NULL)
+        return complain(parser, "out of memory");
+    opts->hosts = hosts;
+    host = &hosts[n];
+    *host = (struct pfetch_host_options){.per_host = -1, .rate = -1};
+    host->name = strndup(value, name);
+    if (host->name == NULL)
+        return complain(parser, "out of memory");
+    opts->engine.hosts = hosts;
+    opts->engine.host_count = n + 1;
+    if (name == 0 || *at != '=')
+        return complain(parser, "'%.100s' is not HOST=KEY=VALUE,...", value);
+    while (*at != '\0') {
+        size_t size = strcspn(++at, ",");
+
+        if (!store_host_key(host, at, size))
+            return complain(parser,
+                            "'%.*s' is neither per-host=N nor rate=N/s",
+                            (int)(size < 100 ? size : 100), at);
+        at += size;
+    }
+    return true;
+}
+
+/* "20", "5%" */
+static bool store_max_errors(struct parser *parser, char *value)
+{
+    struct pf_opts *opts = parser->opts;
+    int64_t number;
+    const char *rest = scan_number(value, &number);
+    bool percent = rest != NULL && strcmp(rest, "%") == 0;
+
+    if (rest == NULL || (*rest != '\0' && !percent) || number < 1
+        || (percent && number > 100))
+        return complain(parser, "'%.100s' is not a number or a share such as "
+                        "5%%", value);
+    opts->max_errors = number;
+    opts->max_errors_percent = percent;
+    return true;
+}
+
 static bool store_header(struct parser *parser, char *value)
 {
     static const char token[] = "!#$%&'*+-.^_`|~0123456789"
@@ -831,6 +973,9 @@ void pf_opts_free(struct pf_opts *opts)
 {
     forget_credentials(opts);
     free(opts->proxy);
+    for (size_t n = 0; n < opts->engine.host_count; n++)
+        free((void *)(uintptr_t)opts->hosts[n].name);
+    free(opts->hosts);
     free(opts->lists.at);
     free(opts->urls.at);
     free(opts->headers.at);

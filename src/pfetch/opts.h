@@ -35,6 +35,12 @@ struct pf_opts {
     int name;                /* enum pfetch_dir_name */
     int exist;               /* enum pfetch_dir_exist */
     int64_t grace_ms;
+    int64_t deadline_ms;     /* of the whole run; 0: none */
+    int64_t max_errors;      /* failed URLs that end the run; 0: no limit */
+    bool max_errors_percent; /* max_errors is a share of the finished ones */
+    bool fail_early;         /* max_errors is 1 */
+    int64_t max_files;       /* successes that end the run; 0: no limit */
+    struct pfetch_host_options *hosts; /* heap: engine.hosts, names too */
     const char *results;     /* NULL: none; "-": standard output */
     int verbosity;           /* enum pf_verbosity */
     char *proxy;             /* heap: engine.proxy */
