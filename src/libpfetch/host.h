@@ -58,6 +58,8 @@ struct pf_host {
     int64_t next_start_us;     /* by interval_us */
     int64_t hold_until_us;     /* 429 or 503: nothing starts before */
     uint64_t hold_seq;         /* holds so far; see pf_job.hold_seen */
+    unsigned burst;            /* starts left that 503 does not hold back */
+    bool hold_said;            /* a person has been told */
     unsigned hold_level;       /* holds in a row without a good answer */
     unsigned allowed;          /* fewer at once than the limit; 0: no matter */
     unsigned good;             /* good answers since `allowed` changed */

@@ -395,6 +395,7 @@ static struct pf_urlqueue_limits urlqueue_limits(
                                                     : o->retry_delay_ms,
         .hold_max_ms = o->retry_max_delay_ms,
         .retry_after_max_ms = o->max_retry_after_ms,
+        .burst = o->workers,
         .probe_ms = o->retry_delay_ms,
         .probe_max_ms = o->retry_max_delay_ms,
         .probes = o->retries < 1 ? 1 : o->retries,

@@ -27,7 +27,9 @@
  * Slow down.  429 and 503 hold back the whole host.  An attempt that began
  * before the last hold cannot start another one (job->hold_seen): thirty
  * answers that were on their way make one hold, and only if an attempt after
- * it fails too is the next one longer.  Each hold halves the number of
+ * it fails too is the next one longer.  After a hold one start a worker
+ * counts as one try: a 503 in it delays its own job only, or a server that is
+ * near would be asked for one URL a hold.  429 also halves the number of
  * transfers at once; good answers raise it again, one for every ten of them
  * times that number.
  *
@@ -403,8 +405,13 @@ static void hold_locked(struct pf_urlqueue *queue, struct pf_host *host,
     host->hold_seq++;
     host->hold_until_us = now_us + ms * 1000;
     host->keep_until_us = host->hold_until_us + REMEMBER_US;
-    halve_locked(host);
-    say(notice, PF_NOTICE_HOLD, ms * 1000, host->name, "");
+    if (contact->is_fewer)
+        halve_locked(host);
+    else
+        host->burst = l->burst;
+    say(notice, host->hold_said ? PF_NOTICE_HOLD_AGAIN : PF_NOTICE_HOLD,
+        ms * 1000, host->name, "");
+    host->hold_said = true;
 }
 
 static void raise_locked(struct pf_host *host)
@@ -436,7 +443,7 @@ static void note_contact_locked(struct pf_urlqueue *queue,
         break;
     case PF_CONTACT_SLOW_DOWN:
         origin_answers_locked(queue, job, notice);
-        if (after_hold)
+        if (after_hold && (contact->is_fewer || host->burst == 0))
             hold_locked(queue, host, contact, now_us, notice);
         break;
     case PF_CONTACT_BROKEN:
@@ -548,6 +555,8 @@ static struct pfetch_job *take_turn_locked(struct pf_urlqueue *queue,
             job->order = PF_ORDER_RUN;
             job->hold_seen = host->hold_seq;
             host->running++;
+            if (host->burst > 0)
+                host->burst--;
             charge(&host->next_start_us, host->interval_us, now_us);
             charge(&queue->next_start_us, queue->limits.interval_us, now_us);
         }
@@ -882,6 +891,16 @@ void pf_urlqueue_leave(struct pf_urlqueue *queue, struct pfetch_job *job,
     detach_locked(queue, host, origin, now_us);
     if (is_drained_locked(queue))
         wake_all_locked(queue);
+    pf_mutex_unlock(&queue->lock);
+}
+
+void pf_urlqueue_why_down(struct pf_urlqueue *queue,
+                          const struct pfetch_job *job, char *text,
+                          size_t size)
+{
+    pf_mutex_lock(&queue->lock);
+    (void)snprintf(text, size, "%s was given up: %s", job->origin->key,
+                   job->origin->why);
     pf_mutex_unlock(&queue->lock);
 }
 

@@ -22,6 +22,7 @@ struct pf_urlqueue_limits {
     int64_t hold_ms, hold_max_ms;     /* 429, 503: first hold, longest */
     int64_t retry_after_max_ms;
     int64_t probe_ms, probe_max_ms;   /* pause before the first probe, longest */
+    unsigned burst;            /* starts after a hold that count as one try */
     unsigned probes;           /* of an origin that is set aside */
     int64_t (*now_us)(void *data); /* the clock; NULL: pf_now_us() */
     void *clock_data;
@@ -64,6 +65,7 @@ enum pf_contact_kind {
 struct pf_contact {
     enum pf_contact_kind kind;
     int64_t retry_after_ms; /* SLOW_DOWN: what the server asks for; -1 */
+    bool is_fewer;          /* SLOW_DOWN: 429, fewer at once are asked for */
     const char *why;        /* UNREACHABLE: borrowed */
     uint64_t random;        /* for jitter */
 };
@@ -73,6 +75,7 @@ struct pf_host_notice {
     enum {
         PF_NOTICE_NONE,
         PF_NOTICE_HOLD,      /* nothing goes to the host for ms */
+        PF_NOTICE_HOLD_AGAIN, /* that has been said of the host before */
         PF_NOTICE_SET_ASIDE, /* one job will probe the origin after ms */
         PF_NOTICE_DOWN,      /* the probes are spent */
         PF_NOTICE_BACK       /* the origin answers again */
@@ -130,6 +133,11 @@ int pf_urlqueue_redirect(struct pf_urlqueue *queue, struct pfetch_job *job);
 void pf_urlqueue_leave(struct pf_urlqueue *queue, struct pfetch_job *job,
                        const struct pf_contact *contact,
                        struct pf_host_notice *notice);
+
+/* Why the origin of a popped job was given up; written to text. */
+void pf_urlqueue_why_down(struct pf_urlqueue *queue,
+                          const struct pfetch_job *job, char *text,
+                          size_t size);
 
 /* No more pushes: pop returns NULL once all is drained.  Any thread. */
 void pf_urlqueue_close(struct pf_urlqueue *queue);

@@ -49,6 +49,7 @@ static struct pf_contact contact_of(struct pf_worker *w,
     } else if (r->status == 429 || r->status == 503) {
         contact.kind = PF_CONTACT_SLOW_DOWN;
         contact.retry_after_ms = pf_retry_after_ms(r->retry_after);
+        contact.is_fewer = r->status == 429;
         contact.random = pf_random(&w->random);
     } else {
         contact.kind = PF_CONTACT_ANSWERED;
@@ -93,12 +94,15 @@ static void say_notice(struct pf_worker *w,
     switch (notice->kind) {
     case PF_NOTICE_NONE:
         return;
+    case PF_NOTICE_HOLD_AGAIN:
+        pf_stat_add(&w->context->stats->holds, 1);
+        return;
     case PF_NOTICE_HOLD:
         pf_stat_add(&w->context->stats->holds, 1);
         (void)snprintf(text, sizeof(text),
                        "%s asks to slow down: nothing goes there for %" PRId64
-                       ".%" PRId64 " s, then fewer at once", notice->name,
-                       notice->ms / 1000, notice->ms % 1000 / 100);
+                       ".%" PRId64 " s", notice->name, notice->ms / 1000,
+                       notice->ms % 1000 / 100);
         break;
     case PF_NOTICE_SET_ASIDE:
         (void)snprintf(text, sizeof(text), "%s is set aside: %s",
@@ -351,8 +355,7 @@ static void fail_unrun(struct pf_worker *w, struct pfetch_job *job)
                        "not done within its time; before: %.200s",
                        job->message == NULL ? "?" : job->message);
     else
-        (void)snprintf(text, sizeof(text), "%s",
-                       "the host was given up after repeated failures");
+        pf_urlqueue_why_down(w->context->urls, job, text, sizeof(text));
     pf_job_set_verdict(job, PFETCH_STATUS_FAILED,
                        job->order == PF_ORDER_EXPIRED ? PFETCH_CLASS_TIMEOUT
                                                       : PFETCH_CLASS_HOST_DOWN,

@@ -59,6 +59,7 @@ struct run {
     struct pf_report plan; /* standard output of --dry-run */
     struct pf_summary summary;
     bool local; /* a report could not be written */
+    const char *limit; /* the option that has ended the run; NULL: none */
 
     /* Main only. */
     struct pf_signals signals;
@@ -80,6 +81,27 @@ static void lose_report(struct run *run, const struct pfetch_failure *why)
     pf_input_stop(run->input);
 }
 
+/* The option whose limit is reached now, or NULL. */
+static const char *find_limit(const struct run *run)
+{
+    const struct pf_opts *opts = &run->opts;
+    uint64_t ok = run->summary.ok;
+    uint64_t failed = run->summary.failed - run->summary.cut_off;
+    uint64_t errors = (uint64_t)opts->max_errors;
+
+    if (opts->max_files > 0 && ok >= (uint64_t)opts->max_files)
+        return "--max-files";
+    if (opts->fail_early && failed > 0)
+        return "--fail-early";
+    if (errors == 0 || failed == 0)
+        return NULL;
+    if (!opts->max_errors_percent)
+        return failed >= errors ? "--max-errors" : NULL;
+    /* A share says something from the 100th on only. */
+    return ok + failed >= 100 && failed * 100 >= errors * (ok + failed)
+               ? "--max-errors" : NULL;
+}
+
 /* options.on_record: on the writer thread. */
 static void take_record(void *user, const struct pfetch_record *record)
 {
@@ -92,6 +114,10 @@ static void take_record(void *user, const struct pfetch_record *record)
         lose_report(run, &why);
     if (pf_report_record(&run->report, record, &why) != 0)
         lose_report(run, &why);
+    if (run->limit == NULL && (run->limit = find_limit(run)) != NULL) {
+        pfetch_stop(run->pf, 0);
+        pf_input_stop(run->input);
+    }
 }
 
 /* options.on_broken: main may be waiting for a line that never comes. */
@@ -116,7 +142,7 @@ static bool is_kept(void *user, uint64_t dev, uint64_t ino)
            st.st_dev == dev && st.st_ino == ino;
 }
 
-/* on_notice of the dir handler: on any thread. */
+/* on_notice of the dir handler and of the downloader: on any thread. */
 static void take_notice(void *user, const char *text)
 {
     (void)user;
@@ -221,6 +247,7 @@ static int create_downloader(struct run *run, unsigned *workers)
 
     engine->on_record = take_record;
     engine->on_broken = take_broken;
+    engine->on_notice = take_notice;
     engine->user = run;
     int error = pfetch_create(&run->pf, engine, &run->handler, &why);
     if (error != 0) {
@@ -243,7 +270,10 @@ static int start_threads(struct run *run)
     if (error != 0)
         return error;
     error = pf_signals_start(&run->signals, run->pf, run->input,
-                             &run->progress, run->opts.grace_ms);
+                             &run->progress, run->opts.grace_ms,
+                             run->opts.deadline_ms > 0
+                                 ? run->start_ms + run->opts.deadline_ms
+                                 : -1);
     if (error != 0)
         pf_progress_join(&run->progress);
     return error;
@@ -344,11 +374,16 @@ static void finish(struct run *run)
     pf_signals_join(&run->signals);
 }
 
-static const char *name_stop(const struct pf_signals *signals)
+/* What has ended the run early, or NULL. */
+static const char *name_stop(const struct run *run)
 {
+    const struct pf_signals *signals = &run->signals;
+
     if (signals->fatal != 0)
         return signals->fatal == SIGINT ? "INT" : "TERM";
-    return signals->hangup ? "HUP" : NULL;
+    if (signals->hangup)
+        return "HUP";
+    return signals->expired ? "--deadline" : run->limit;
 }
 
 /* The last words, and the exit status. */
@@ -359,7 +394,7 @@ static int conclude(struct run *run)
         .noun = run->opts.handler == PF_OPTS_NULL ? "URL" : "file",
         .dry_run = run->opts.engine.dry_run,
         .elapsed_ms = pf_clock_ms() - run->start_ms,
-        .stopped_by = name_stop(&run->signals),
+        .stopped_by = name_stop(run),
         .unread = run->unread,
     };
     struct pfetch_failure why;
@@ -370,6 +405,9 @@ static int conclude(struct run *run)
     pf_summary_say(summary, &ending);
     if (run->broken || run->local)
         return EXIT_LOCAL;
+    if (run->limit != NULL && summary->ok >= (uint64_t)run->opts.max_files &&
+        run->opts.max_files > 0)
+        return EXIT_OK;
     if (run->unread || summary->not_attempted > 0 || summary->cut_off > 0)
         return EXIT_STOPPED;
     return summary->failed > 0 ? EXIT_FAILED : EXIT_OK;

@@ -64,13 +64,20 @@ static int wait_for_signal(const sigset_t *set, int64_t deadline_ms)
 static void *run_signals(void *argument)
 {
     struct pf_signals *signals = argument;
-    int64_t deadline_ms = -1;
+    int64_t deadline_ms = signals->stop_at_ms;
 
     for (;;) {
         int got = wait_for_signal(&signals->set, deadline_ms);
 
-        if (got == 0)
+        if (got == 0 && signals->fatal != 0)
             pf_signals_die(signals->fatal);
+        if (got == 0) {
+            signals->expired = true;
+            deadline_ms = -1;
+            pfetch_stop(signals->pf, 0);
+            pf_input_stop(signals->input);
+            continue;
+        }
         if (got == SIGINT || got == SIGTERM) {
             if (signals->fatal != 0)
                 pf_signals_die(got);
@@ -121,7 +128,7 @@ void pf_signals_block(struct pf_signals *signals)
 
 int pf_signals_start(struct pf_signals *signals, struct pfetch *pf,
                      struct pf_input *input, struct pf_progress *progress,
-                     int64_t grace_ms)
+                     int64_t grace_ms, int64_t stop_at_ms)
 {
     pthread_attr_t attributes;
 
@@ -129,6 +136,7 @@ int pf_signals_start(struct pf_signals *signals, struct pfetch *pf,
     signals->input = input;
     signals->progress = progress;
     signals->grace_ms = grace_ms;
+    signals->stop_at_ms = stop_at_ms;
     (void)pthread_attr_init(&attributes);
     (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
     int error = pthread_create(&signals->thread, &attributes, run_signals,

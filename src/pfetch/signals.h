@@ -26,6 +26,7 @@ struct pf_signals {
     struct pf_input *input;
     struct pf_progress *progress;
     int64_t grace_ms;
+    int64_t stop_at_ms; /* --deadline, on pf_clock_ms(); -1: none */
     bool running; /* main only */
     pthread_t thread;
 
@@ -34,6 +35,7 @@ struct pf_signals {
     /* Written by the thread, read by main after join. */
     int fatal;   /* the first INT or TERM; 0: none came */
     bool hangup; /* HUP came */
+    bool expired; /* stop_at_ms came */
 };
 
 /* Blocks the signals, before any thread is started, so that they reach the
@@ -44,11 +46,12 @@ void pf_signals_block(struct pf_signals *signals);
 /* Starts the thread.  INT or TERM: pfetch_stop() with the grace time, and
  * the reader of lists is woken; the second one, or 2 s after the grace time,
  * ends the process by the signal.  HUP: pfetch_stop() without end of grace.
- * USR1: a status line.  pf, input and progress are borrowed until join.
+ * USR1: a status line.  At stop_at_ms (-1: never): pfetch_stop() at once.
+ * pf, input and progress are borrowed until join.
  * 0, or an errno value. */
 int pf_signals_start(struct pf_signals *signals, struct pfetch *pf,
                      struct pf_input *input, struct pf_progress *progress,
-                     int64_t grace_ms);
+                     int64_t grace_ms, int64_t stop_at_ms);
 
 /* Ends the thread and unblocks the signals again: from here on they do what
  * they did when the program was started.  Allowed after block alone. */

@@ -46,7 +46,7 @@ struct pf_ending {
     const char *noun;        /* what an ok record is: "file" */
     bool dry_run;
     int64_t elapsed_ms;
-    const char *stopped_by;  /* "INT", "TERM" or "HUP"; NULL: none */
+    const char *stopped_by;  /* a signal or an option; NULL: nothing */
     bool unread;             /* lists were not read to their end */
 };
 
