@@ -44,8 +44,10 @@ _pfetch()
     -h | --help)
         mapfile -t COMPREPLY < <(compgen -W 'all' -- "$cur")
         return ;;
-    -t | --threads | --max-idle | --grace | --retries | --retry-http | \
+    -t | --threads | --per-host | --rate | --host-rate | --host | \
+    --limit-rate | --max-idle | --grace | --retries | --retry-http | \
     --retry-delay | --retry-max-delay | --max-retry-after | \
+    --max-errors | --max-files | --deadline | --timeout | \
     --connect-timeout | --stall-timeout | --max-size | --max-redirs | \
     -H | --header | -A | --user-agent | -u | --user | -x | --proxy | \
     --noproxy)
@@ -56,10 +58,12 @@ _pfetch()
         -i --input-file -0 --null --no-null --dry-run --no-dry-run
         -o --output-dir --handler --name --exist
         --remote-time --no-remote-time
-        -t --threads --max-idle --grace
+        -t --threads --per-host --rate --host-rate --host --limit-rate
+        --max-idle --grace
         --retries --retry-http --retry-delay --retry-max-delay
         --max-retry-after
-        --connect-timeout --stall-timeout --max-size --max-redirs
+        --max-errors --fail-early --no-fail-early --max-files --deadline
+        --timeout --connect-timeout --stall-timeout --max-size --max-redirs
         --allow-downgrade --no-allow-downgrade
         -H --header -A --user-agent -u --user --user-file
         -x --proxy --noproxy --http-version

@@ -139,16 +139,15 @@ void pf_host_drop_origin(struct pf_host *host, struct pf_origin *origin)
     free(origin);
 }
 
-struct pfetch_job *pf_host_take_any(struct pf_host *host)
+struct pfetch_job *pf_host_any_job(const struct pf_host *host)
 {
-    struct pfetch_job *job = pf_job_list_take(&host->waiting);
-    struct pf_heap_node *node;
+    struct pfetch_job *job = host->waiting.first;
 
-    if (job == NULL && (node = pf_heap_pop(&host->delayed)) != NULL)
-        job = pf_job_of_delay(node);
-    for (struct pf_origin *o = host->origins; o != NULL && job == NULL;
+    if (job == NULL && !pf_heap_is_empty(&host->delayed))
+        job = pf_job_of_delay(pf_heap_min(&host->delayed));
+    for (const struct pf_origin *o = host->origins; o != NULL && job == NULL;
          o = o->next)
-        job = pf_job_list_take(&o->parked);
+        job = o->parked.first;
     return job;
 }
 

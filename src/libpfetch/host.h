@@ -32,7 +32,8 @@ struct pf_origin {
     size_t jobs;               /* inside the URL queue or with a worker */
     unsigned failures;         /* to connect, in a row */
     unsigned probes;           /* made since it was set aside */
-    bool has_probe;            /* a job is on its way, or waits to be */
+    struct pfetch_job *probe;  /* while set aside: on its way, or waits to
+                                * be; inside all the time */
     int64_t next_probe_us;     /* while set aside: when the next may go */
     struct pf_job_list parked;
     char why[96];              /* how the last attempt failed */
@@ -93,8 +94,8 @@ struct pf_origin *pf_host_origin(struct pf_host *host, const char *key);
 /* Forgets an origin without jobs that is up. */
 void pf_host_drop_origin(struct pf_host *host, struct pf_origin *origin);
 
-/* Some job the host has, in whatever place, taken out; NULL: none. */
-struct pfetch_job *pf_host_take_any(struct pf_host *host);
+/* Some job the host has, in whatever place, left there; NULL: none. */
+struct pfetch_job *pf_host_any_job(const struct pf_host *host);
 
 static inline struct pf_host *pf_host_of_timer(struct pf_heap_node *node)
 {

@@ -74,7 +74,6 @@ struct pfetch_job {
     struct pf_heap_node expiry;     /* in the heap of deadlines, if it has one */
     int64_t deadline_us;            /* --timeout; PF_NEVER: none, or not begun */
     uint64_t hold_seen;             /* its host's hold_seq when it was popped */
-    bool is_probe;                  /* it asks whether its origin is back */
     unsigned attempts, hops;
     int64_t resume_offset;          /* > 0: ask for the rest from here on */
     int64_t resume_total;           /* -1: not known */

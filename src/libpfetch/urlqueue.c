@@ -182,7 +182,9 @@ static void place_locked(struct pf_urlqueue *queue, struct pf_host *host,
         pf_heap_remove(&queue->timers, &host->timer);
     host->place = PF_HOST_IDLE;
     if (pf_host_is_unused(host)) {
-        look_us = later(gate(host), host->keep_until_us);
+        look_us = later(later(host->hold_until_us, host->keep_until_us),
+                        /* A new one would begin with the credit anew. */
+                        host->next_start_us + CREDIT_US);
         if (look_us <= now_us) {
             pf_host_drop(&queue->hosts, host);
             return;
@@ -278,12 +280,16 @@ static int64_t pause_us(const struct pf_urlqueue *queue, unsigned probes)
     return earlier(ms, max_ms) * 1000;
 }
 
-static void make_probe_locked(struct pf_urlqueue *queue,
-                              struct pfetch_job *job)
+static bool is_probe(const struct pfetch_job *job)
 {
-    job->is_probe = true;
-    job->origin->has_probe = true;
-    delay_locked(queue, job, job->origin->next_probe_us);
+    return job->origin->probe == job;
+}
+
+static void make_probe_locked(struct pf_urlqueue *queue,
+                              struct pfetch_job *job, int64_t due_us)
+{
+    job->origin->probe = job;
+    delay_locked(queue, job, due_us);
 }
 
 /* An origin set aside needs a probe as long as it has jobs. */
@@ -292,11 +298,11 @@ static void appoint_probe_locked(struct pf_urlqueue *queue,
 {
     struct pfetch_job *job = origin->parked.first;
 
-    if (origin->state != PF_ORIGIN_SET_ASIDE || origin->has_probe
+    if (origin->state != PF_ORIGIN_SET_ASIDE || origin->probe != NULL
         || job == NULL)
         return;
     take_out_locked(queue, job);
-    make_probe_locked(queue, job);
+    make_probe_locked(queue, job, origin->next_probe_us);
 }
 
 static void unpark_locked(struct pf_urlqueue *queue, struct pf_host *host,
@@ -342,7 +348,12 @@ static void origin_answers_locked(struct pf_urlqueue *queue,
         return;
     origin->state = PF_ORIGIN_UP;
     origin->probes = 0;
-    origin->has_probe = job->is_probe = false;
+    /* Another job may have brought the answer while the probe waits. */
+    if (origin->probe != NULL && origin->probe->place == PF_JOB_DELAYED) {
+        take_out_locked(queue, origin->probe);
+        wait_locked(queue, origin->probe);
+    }
+    origin->probe = NULL;
     unpark_locked(queue, job->host, origin);
     say(notice, PF_NOTICE_BACK, 0, origin->key, "");
 }
@@ -359,12 +370,12 @@ static void origin_fails_locked(struct pf_urlqueue *queue,
     job->host->keep_until_us = now_us + REMEMBER_US;
     if (origin->state == PF_ORIGIN_UP && origin->failures >= DOWN_AFTER) {
         origin->state = PF_ORIGIN_SET_ASIDE;
-    } else if (origin->state == PF_ORIGIN_SET_ASIDE && job->is_probe) {
+    } else if (origin->state == PF_ORIGIN_SET_ASIDE && is_probe(job)) {
         origin->probes++;
     } else {
         return;
     }
-    job->is_probe = origin->has_probe = false;
+    origin->probe = NULL;
     if (origin->probes >= queue->limits.probes) {
         origin->state = PF_ORIGIN_DOWN;
         unpark_locked(queue, job->host, origin);
@@ -455,8 +466,8 @@ static void note_contact_locked(struct pf_urlqueue *queue,
         origin_fails_locked(queue, job, contact->why, now_us, notice);
         break;
     }
-    if (job->is_probe) {
-        job->is_probe = job->origin->has_probe = false;
+    if (is_probe(job)) { /* it has found out nothing */
+        job->origin->probe = NULL;
         job->origin->next_probe_us = now_us;
     }
 }
@@ -486,8 +497,8 @@ static void fire_expiries_locked(struct pf_urlqueue *queue, int64_t now_us)
         struct pf_origin *origin = job->origin;
 
         take_out_locked(queue, job);
-        if (job->is_probe) {
-            job->is_probe = origin->has_probe = false;
+        if (is_probe(job)) {
+            origin->probe = NULL;
             appoint_probe_locked(queue, origin);
         }
         conclude_locked(queue, job, PF_ORDER_EXPIRED);
@@ -507,17 +518,17 @@ static struct pfetch_job *take_job_locked(struct pf_urlqueue *queue,
         struct pf_origin *origin = job->origin;
 
         take_out_locked(queue, job);
-        if (origin->state == PF_ORIGIN_UP || job->is_probe)
+        if (origin->state == PF_ORIGIN_UP || is_probe(job))
             return job;
         if (origin->state == PF_ORIGIN_DOWN) {
             conclude_locked(queue, job, PF_ORDER_HOST_DOWN);
-        } else if (origin->has_probe) {
+        } else if (origin->probe != NULL) {
             park_locked(queue, job);
         } else if (origin->next_probe_us <= now_us) {
-            job->is_probe = origin->has_probe = true;
+            origin->probe = job;
             return job;
         } else {
-            make_probe_locked(queue, job);
+            make_probe_locked(queue, job, origin->next_probe_us);
         }
     }
     return NULL;
@@ -578,17 +589,28 @@ static struct pfetch_job *take_concluded_locked(struct pf_urlqueue *queue)
     return job;
 }
 
+/* When something may run next, as things stand; may be past. */
+static int64_t next_event_locked(const struct pf_urlqueue *queue)
+{
+    int64_t us = PF_NEVER;
+
+    if (queue->first_ready != NULL)
+        us = queue->next_start_us;
+    if (!pf_heap_is_empty(&queue->timers))
+        us = earlier(us, pf_heap_min(&queue->timers)->key);
+    if (!pf_heap_is_empty(&queue->expiries))
+        us = earlier(us, pf_heap_min(&queue->expiries)->key);
+    return us;
+}
+
 static struct pfetch_job *try_pop_locked(struct pf_urlqueue *queue,
                                          int64_t *wake_us)
 {
     struct pfetch_job *job = take_concluded_locked(queue);
-    bool is_timed = !pf_heap_is_empty(&queue->timers)
-                    || !pf_heap_is_empty(&queue->expiries)
-                    || queue->first_ready != NULL;
     int64_t now_us;
 
     *wake_us = PF_NEVER;
-    if (job != NULL || !is_timed)
+    if (job != NULL || next_event_locked(queue) == PF_NEVER)
         return job;
     now_us = clock_us(queue);
     fire_timers_locked(queue, now_us);
@@ -599,12 +621,7 @@ static struct pfetch_job *try_pop_locked(struct pf_urlqueue *queue,
         job = take_concluded_locked(queue);
     if (job != NULL)
         return job;
-    if (queue->first_ready != NULL)
-        *wake_us = queue->next_start_us;
-    if (!pf_heap_is_empty(&queue->timers))
-        *wake_us = earlier(*wake_us, pf_heap_min(&queue->timers)->key);
-    if (!pf_heap_is_empty(&queue->expiries))
-        *wake_us = earlier(*wake_us, pf_heap_min(&queue->expiries)->key);
+    *wake_us = next_event_locked(queue);
     return NULL;
 }
 
@@ -619,14 +636,23 @@ static void wake_one_locked(struct pf_urlqueue *queue)
         pf_cond_signal(&queue->due);
 }
 
-/* The earliest timer may have changed: the timekeeper looks again, or one is
- * appointed. */
-static void wake_timekeeper_locked(struct pf_urlqueue *queue)
+/* The next event may have become an earlier one: the timekeeper looks again,
+ * or one is appointed.  What does not wait any longer than the timekeeper
+ * sleeps anyway wakes nobody. */
+static void keep_time_locked(struct pf_urlqueue *queue)
 {
-    if (queue->has_timekeeper)
-        pf_cond_signal(&queue->due);
-    else if (queue->sleepers > 0)
+    int64_t us = next_event_locked(queue);
+
+    if (queue->concluded.first != NULL) {
+        wake_one_locked(queue);
+    } else if (queue->has_timekeeper) {
+        if (us < queue->timekeeper_us) {
+            queue->timekeeper_us = us; /* one signal is enough */
+            pf_cond_signal(&queue->due);
+        }
+    } else if (us != PF_NEVER && queue->sleepers > 0) {
         pf_cond_signal(&queue->runnable);
+    }
 }
 
 static void wake_all_locked(struct pf_urlqueue *queue)
@@ -640,9 +666,11 @@ static void sleep_locked(struct pf_urlqueue *queue, int64_t wake_us)
 {
     if (wake_us != PF_NEVER && !queue->has_timekeeper) {
         queue->has_timekeeper = true;
+        queue->timekeeper_us = wake_us;
         (void)pf_cond_wait_until(&queue->due, &queue->lock, wake_us);
         queue->has_timekeeper = false;
     } else {
+        keep_time_locked(queue); /* it may sleep for longer than wake_us */
         queue->sleepers++;
         pf_cond_wait(&queue->runnable, &queue->lock);
         queue->sleepers--;
@@ -654,16 +682,14 @@ static bool is_drained_locked(const struct pf_urlqueue *queue)
     return queue->is_closed && queue->inside == 0;
 }
 
-/* Who leaves with a job may have been the timekeeper, or may have been woken
- * for something that set several jobs free: another one takes over. */
+/* After a push, a redirect, and a pop: who leaves with a job may have been the
+ * timekeeper, or may have been woken for something that set several jobs free,
+ * or may have set a timer that is earlier than the timekeeper knows. */
 static void pass_on_locked(struct pf_urlqueue *queue)
 {
-    bool is_timed = !pf_heap_is_empty(&queue->timers)
-                    || !pf_heap_is_empty(&queue->expiries);
-
-    if (queue->first_ready != NULL || queue->concluded.first != NULL
-        || (!queue->has_timekeeper && is_timed))
+    if (queue->first_ready != NULL)
         wake_one_locked(queue);
+    keep_time_locked(queue);
 }
 
 /* --- hosts of jobs --------------------------------------------------------- */
@@ -749,7 +775,7 @@ int pf_urlqueue_push(struct pf_urlqueue *queue, struct pfetch_job *job)
             wait_locked(queue, job);
         if (host->place != PF_HOST_READY)
             place_locked(queue, host, clock_us(queue));
-        wake_one_locked(queue);
+        pass_on_locked(queue);
     }
     pf_mutex_unlock(&queue->lock);
     return error;
@@ -803,17 +829,19 @@ static void move_locked(struct pf_urlqueue *queue, struct pfetch_job *job,
 }
 
 static void reenter_locked(struct pf_urlqueue *queue, struct pfetch_job *job,
-                           int64_t due_us)
+                           int64_t due_us, int64_t now_us)
 {
     switch (job->origin->state) {
     case PF_ORIGIN_UP:
         delay_locked(queue, job, due_us);
         break;
     case PF_ORIGIN_SET_ASIDE:
-        if (job->origin->has_probe)
+        if (job->origin->probe != NULL)
             park_locked(queue, job);
-        else
-            make_probe_locked(queue, job);
+        else if (job->origin->next_probe_us > now_us)
+            make_probe_locked(queue, job, job->origin->next_probe_us);
+        else /* it was the probe, and found out nothing: by its own delay */
+            make_probe_locked(queue, job, due_us);
         break;
     case PF_ORIGIN_DOWN:
         conclude_locked(queue, job, PF_ORDER_HOST_DOWN);
@@ -836,10 +864,10 @@ bool pf_urlqueue_retry(struct pf_urlqueue *queue, struct pfetch_job *job,
     if (in_time) {
         move_locked(queue, job, now_us);
         job->host->running--;
-        reenter_locked(queue, job, due_us);
+        reenter_locked(queue, job, due_us, now_us);
     }
     place_locked(queue, job->host, now_us);
-    wake_timekeeper_locked(queue);
+    keep_time_locked(queue);
     pf_mutex_unlock(&queue->lock);
     return in_time;
 }
@@ -868,7 +896,7 @@ int pf_urlqueue_redirect(struct pf_urlqueue *queue, struct pfetch_job *job)
         detach_locked(queue, old, old_origin, now_us);
         if (host != old)
             place_locked(queue, host, now_us);
-        wake_one_locked(queue);
+        pass_on_locked(queue);
     }
     pf_mutex_unlock(&queue->lock);
     return error;
@@ -926,16 +954,17 @@ struct pfetch_job *pf_urlqueue_take_left(struct pf_urlqueue *queue)
     struct pfetch_job *job;
 
     pf_mutex_lock(&queue->lock);
-    job = pf_job_list_take(&queue->concluded);
+    job = queue->concluded.first;
     for (; job == NULL && queue->swept < queue->hosts.size; queue->swept++) {
         struct pf_host *host = queue->hosts.buckets[queue->swept];
 
         for (; host != NULL && job == NULL; host = host->chain)
-            job = pf_host_take_any(host);
+            job = pf_host_any_job(host);
         if (job != NULL)
             break;
     }
     if (job != NULL) {
+        take_out_locked(queue, job);
         job->host = NULL;
         job->origin = NULL;
         queue->inside--;

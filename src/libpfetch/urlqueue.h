@@ -47,6 +47,7 @@ struct pf_urlqueue {
     size_t swept;               /* buckets pf_urlqueue_take_left() is through */
     unsigned sleepers;          /* workers waiting on runnable */
     bool has_timekeeper;        /* a worker waits on due */
+    int64_t timekeeper_us;      /* until when, or told to look again by then */
     bool is_full_waited;        /* somebody waits on not_full */
     bool is_closed;             /* no more pushes; set once */
     bool is_stopped;            /* no more pops either; set once */
@@ -129,7 +130,8 @@ bool pf_urlqueue_retry(struct pf_urlqueue *queue, struct pfetch_job *job,
  * as popped. */
 int pf_urlqueue_redirect(struct pf_urlqueue *queue, struct pfetch_job *job);
 
-/* A popped job has no more transfers to do; it stays with the caller. */
+/* A popped job has no more transfers to do; it stays with the caller.  Wakes
+ * nobody for the place this frees: the caller is a worker, and pops next. */
 void pf_urlqueue_leave(struct pf_urlqueue *queue, struct pfetch_job *job,
                        const struct pf_contact *contact,
                        struct pf_host_notice *notice);

@@ -386,6 +386,13 @@ static const char *name_stop(const struct run *run)
     return signals->expired ? "--deadline" : run->limit;
 }
 
+/* --max-files was reached. */
+static bool is_enough(const struct run *run)
+{
+    return run->opts.max_files > 0 &&
+           run->summary.ok >= (uint64_t)run->opts.max_files;
+}
+
 /* The last words, and the exit status. */
 static int conclude(struct run *run)
 {
@@ -396,17 +403,21 @@ static int conclude(struct run *run)
         .elapsed_ms = pf_clock_ms() - run->start_ms,
         .stopped_by = name_stop(run),
         .unread = run->unread,
+        .enough = is_enough(run),
     };
+    struct pfetch_counters counters = {0};
     struct pfetch_failure why;
 
     if (pf_report_close(&run->report, &why) != 0 ||
         pf_report_close(&run->plan, &why) != 0)
         lose_report(run, &why);
+    pfetch_get_counters(run->pf, &counters);
+    ending.holds = counters.holds;
+    ending.hosts_down = counters.hosts_down;
     pf_summary_say(summary, &ending);
     if (run->broken || run->local)
         return EXIT_LOCAL;
-    if (run->limit != NULL && summary->ok >= (uint64_t)run->opts.max_files &&
-        run->opts.max_files > 0)
+    if (ending.enough)
         return EXIT_OK;
     if (run->unread || summary->not_attempted > 0 || summary->cut_off > 0)
         return EXIT_STOPPED;
@@ -430,9 +441,11 @@ static int fetch(struct run *run)
         finish(run);
     }
     pf_signals_join(&run->signals);
+    if (status == EXIT_OK)
+        status = conclude(run);
     pfetch_free(run->pf);
     run->pf = NULL;
-    return status == EXIT_OK ? conclude(run) : status;
+    return status;
 }
 
 static void free_run(struct run *run)

@@ -42,6 +42,7 @@ enum group {
     GROUP_OUTPUT,
     GROUP_CONCURRENCY,
     GROUP_RETRIES,
+    GROUP_END,
     GROUP_HTTP,
     GROUP_TLS,
     GROUP_REPORTS,
@@ -53,6 +54,7 @@ static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_OUTPUT] = "Output",
     [GROUP_CONCURRENCY] = "Concurrency",
     [GROUP_RETRIES] = "Retries",
+    [GROUP_END] = "Early end",
     [GROUP_HTTP] = "HTTP",
     [GROUP_TLS] = "TLS",
     [GROUP_REPORTS] = "Reports",
@@ -94,6 +96,7 @@ struct parser {
 static bool store_rate(struct parser *parser, char *value);
 static bool store_host(struct parser *parser, char *value);
 static bool store_max_errors(struct parser *parser, char *value);
+static bool store_max_files(struct parser *parser, char *value);
 static bool store_header(struct parser *parser, char *value);
 static bool store_user(struct parser *parser, char *value);
 static bool store_proxy(struct parser *parser, char *value);
@@ -210,17 +213,16 @@ static const struct option_spec specs[] = {
      .max = DAYS_MS(7),
      .help = "a server's Retry-After is obeyed up to this"},
 
-    {.name = "max-errors", .kind = KIND_STORE, .group = GROUP_RETRIES,
+    {.name = "max-errors", .kind = KIND_STORE, .group = GROUP_END,
      .argument = "N|N%", .store = store_max_errors,
      .help = "stop the run after so many failed URLs, or that share of the "
              "finished ones (judged from the 100th on): status 4"},
-    {.name = "fail-early", .kind = KIND_SWITCH, .group = GROUP_RETRIES,
+    {.name = "fail-early", .kind = KIND_SWITCH, .group = GROUP_END,
      .offset = FIELD(fail_early), .help = "the same as --max-errors 1"},
-    {.name = "max-files", .kind = KIND_SIZE, .group = GROUP_RETRIES,
-     .argument = "N", .preset = "0, no limit", .offset = FIELD(max_files),
-     .min = 0, .max = INT64_MAX,
+    {.name = "max-files", .kind = KIND_STORE, .group = GROUP_END,
+     .argument = "N", .preset = "0, no limit", .store = store_max_files,
      .help = "stop after so many successes: status 0"},
-    {.name = "deadline", .kind = KIND_DURATION, .group = GROUP_RETRIES,
+    {.name = "deadline", .kind = KIND_DURATION, .group = GROUP_END,
      .argument = "D", .preset = "0, none", .offset = FIELD(deadline_ms),
      .min = 0, .max = DAYS_MS(365),
      .help = "stop the whole run after so long: status 4"},
@@ -426,8 +428,8 @@ static bool store_size(struct parser *parser, const char *value)
         {NULL, 0}};
     int64_t bytes;
 
-    /* The only size there is may have any value from 0 on. */
-    if (!parse_with_unit(value, units, &bytes))
+    if (!parse_with_unit(value, units, &bytes) || bytes < parser->spec->min ||
+        bytes > parser->spec->max)
         return complain(parser,
                         "'%.100s' is not a size such as 4096, 64k, 10M or 2G",
                         value);
@@ -525,7 +527,6 @@ static bool check_statuses(struct parser *parser, const char *value)
     return true;
 }
 
-/* A header's value may be a secret: it is not repeated in messages. */
 /* "50", "50/s", "0.5/s", "30/m": requests per second.  0 is no limit. */
 static bool scan_rate(const char *text, size_t size, double *rate)
 {
@@ -627,6 +628,16 @@ static bool store_max_errors(struct parser *parser, char *value)
     return true;
 }
 
+static bool store_max_files(struct parser *parser, char *value)
+{
+    const char *rest = scan_number(value, &parser->opts->max_files);
+
+    if (rest != NULL && *rest == '\0')
+        return true;
+    return complain(parser, "'%.100s' is not a whole number", value);
+}
+
+/* A header's value may be a secret: it is not repeated in messages. */
 static bool store_header(struct parser *parser, char *value)
 {
     static const char token[] = "!#$%&'*+-.^_`|~0123456789"

@@ -226,9 +226,10 @@ void pf_summary_add(struct pf_summary *summary,
         break;
     case PFETCH_STATUS_FAILED:
         summary->failed++;
-        tally_failure(summary, record);
         if (record->cls == PFETCH_CLASS_STOPPED)
             summary->cut_off++;
+        else
+            tally_failure(summary, record);
         if (record->cls != PFETCH_CLASS_STOPPED || verbose)
             say_failure(summary, record, verbose);
         return;
@@ -297,13 +298,20 @@ void pf_summary_say(const struct pf_summary *summary,
                     const struct pf_ending *ending)
 {
     struct sentence sentence = {.used = 0};
-    bool left = ending->unread || summary->not_attempted > 0 ||
-                summary->failed > 0;
+    bool left = !ending->enough &&
+                (ending->unread || summary->not_attempted > 0 ||
+                 summary->failed > 0);
 
     add_work(&sentence, summary, ending);
-    add_count(&sentence, summary->failed, "failed");
+    add_count(&sentence, summary->failed - summary->cut_off, "failed");
+    add_count(&sentence, summary->cut_off, "cut off");
     add_count(&sentence, summary->skipped, "skipped");
     add_count(&sentence, summary->not_attempted, "not attempted");
+    add_count(&sentence, ending->holds,
+              ending->holds == 1 ? "hold asked for by a host"
+                                 : "holds asked for by hosts");
+    add_count(&sentence, ending->hosts_down,
+              ending->hosts_down == 1 ? "host given up" : "hosts given up");
     if (ending->stopped_by != NULL)
         add(&sentence, "; stopped by %s", ending->stopped_by);
     if (ending->unread)

@@ -48,6 +48,9 @@ struct pf_ending {
     int64_t elapsed_ms;
     const char *stopped_by;  /* a signal or an option; NULL: nothing */
     bool unread;             /* lists were not read to their end */
+    bool enough;             /* --max-files was reached: nothing is missing */
+    uint64_t holds;          /* times a host was held back */
+    uint64_t hosts_down;     /* origins given up */
 };
 
 /* Counts a record and says what is to be said of it. */

@@ -21,17 +21,24 @@ static struct pf_urlqueue queue;
 
 static void open_queue(size_t max_jobs, size_t max_bytes)
 {
-    ck_assert_int_eq(pf_urlqueue_init(&queue, max_jobs, max_bytes), 0);
+    const struct pf_urlqueue_limits limits = { .max_jobs = max_jobs,
+                                               .max_bytes = max_bytes };
+
+    ck_assert_int_eq(pf_urlqueue_init(&queue, &limits), 0);
 }
 
-/* Everything must have come back. */
+/* Everything must have come back; after a stop the hosts stay. */
 static void close_queue(void)
 {
     ck_assert_uint_eq(queue.inside, 0);
     ck_assert_uint_eq(queue.delayed, 0);
-    ck_assert_uint_eq(queue.hosts.count, 0);
-    ck_assert_ptr_null(queue.first_ready);
-    ck_assert(pf_heap_is_empty(&queue.timers));
+    ck_assert_ptr_null(queue.concluded.first);
+    ck_assert(pf_heap_is_empty(&queue.expiries));
+    if (!queue.is_stopped) {
+        ck_assert_uint_eq(queue.hosts.count, 0);
+        ck_assert_ptr_null(queue.first_ready);
+        ck_assert(pf_heap_is_empty(&queue.timers));
+    }
     pf_urlqueue_fini(&queue);
 }
 
@@ -86,10 +93,30 @@ static struct pfetch_job *pop(uint64_t n)
     return job;
 }
 
+/* These attempts say nothing about their hosts; check_scheduler is about those
+ * that do. */
+static const struct pf_contact no_contact = { .kind = PF_CONTACT_NONE };
+
+static void leave_queue(struct pfetch_job *job)
+{
+    struct pf_host_notice notice;
+
+    pf_urlqueue_leave(&queue, job, &no_contact, &notice);
+    ck_assert_int_eq(notice.kind, PF_NOTICE_NONE);
+}
+
 static void leave(struct pfetch_job *job)
 {
-    pf_urlqueue_leave(&queue, job);
+    leave_queue(job);
     pf_job_free(job);
+}
+
+static void retry(struct pfetch_job *job, int64_t delay_ms)
+{
+    struct pf_host_notice notice;
+
+    ck_assert(pf_urlqueue_retry(&queue, job, delay_ms, &no_contact, &notice));
+    ck_assert_int_eq(notice.kind, PF_NOTICE_NONE);
 }
 
 /* Redirects a popped job, as the worker does. */
@@ -380,7 +407,7 @@ START_TEST(retries_come_in_the_order_of_time)
         job = pf_urlqueue_pop(&queue);
         due_ms[job->request.n] = now_ms + delays[job->request.n];
         /* Again is not before all are popped. */
-        pf_urlqueue_retry(&queue, job, due_ms[job->request.n] + 100);
+        retry(job, delays[job->request.n] + 100);
         due_ms[job->request.n] += 100;
     }
     ck_assert_uint_eq(pf_urlqueue_delayed(&queue), 5);
@@ -401,7 +428,7 @@ START_TEST(a_delayed_job_holds_up_no_other_of_its_host)
     open_queue(100, 1000);
     push("a", 1);
     job = pop(1);
-    pf_urlqueue_retry(&queue, job, pf_now_ms() + AN_HOUR_MS);
+    retry(job, AN_HOUR_MS);
     push("a", 2);
     push("b", 3);
     ck_assert_ptr_eq(job->host, queue.first_ready);
@@ -425,7 +452,7 @@ START_TEST(a_delayed_job_holds_no_worker)
     open_queue(100, 1000);
     push("a", 1);
     job = pop(1);
-    pf_urlqueue_retry(&queue, job, pf_now_ms() + AN_HOUR_MS);
+    retry(job, AN_HOUR_MS);
     start_helper(&helper, run_pop, 0);
     AWAIT(has_timekeeper());
     push(_i == 0 ? "a" : "b", 2);
@@ -445,11 +472,11 @@ START_TEST(a_retry_that_is_due_earlier_is_kept_in_time)
     open_queue(100, 1000);
     push("a", 1);
     push(_i == 0 ? "a" : "b", 2);
-    pf_urlqueue_retry(&queue, pop(1), pf_now_ms() + AN_HOUR_MS);
+    retry(pop(1), AN_HOUR_MS);
     start_helper(&helper, run_pop, 0);
     AWAIT(atomic_load(&helper.is_done)); /* has job 2 */
     pf_thread_join(helper.thread);
-    pf_urlqueue_retry(&queue, helper.job, pf_now_ms() + AN_HOUR_MS / 2);
+    retry(helper.job, AN_HOUR_MS / 2);
     start_helper(&helper, run_pop, 0);
     AWAIT(has_timekeeper());
     push("c", 3);
@@ -460,7 +487,7 @@ START_TEST(a_retry_that_is_due_earlier_is_kept_in_time)
 
         start_helper(&helper, run_pop, 0);
         AWAIT(has_timekeeper());
-        pf_urlqueue_retry(&queue, third, pf_now_ms() + 20);
+        retry(third, 20);
         join_helper(&helper);
         ck_assert_ptr_eq(helper.job, third);
         leave(third);
@@ -479,7 +506,6 @@ START_TEST(jobs_due_together_wake_as_many_workers)
     enum { N = 4 };
     struct helper helpers[N];
     struct pfetch_job *jobs[N];
-    int64_t due_ms;
     char host[8] = "a";
 
     open_queue(100, 1000);
@@ -493,9 +519,8 @@ START_TEST(jobs_due_together_wake_as_many_workers)
     for (int i = 0; i < N; i++)
         start_helper(&helpers[i], run_pop, 0);
     AWAIT(sleepers() == N);
-    due_ms = pf_now_ms() + 30;
     for (int i = 0; i < N; i++)
-        pf_urlqueue_retry(&queue, jobs[i], due_ms);
+        retry(jobs[i], 30);
     for (int i = 0; i < N; i++)
         join_helper(&helpers[i]); /* none has left yet */
     for (int i = 0; i < N; i++)
@@ -517,7 +542,7 @@ START_TEST(another_sleeper_becomes_timekeeper)
     AWAIT(sleepers() == 1);
     start_helper(&helpers[1], run_pop, 0);
     AWAIT(sleepers() == 2);
-    pf_urlqueue_retry(&queue, first, pf_now_ms() + 150);
+    retry(first, 150);
     AWAIT(has_timekeeper());
     push("b", 2);
     push("b", 3); /* takes whoever is awake */
@@ -528,6 +553,42 @@ START_TEST(another_sleeper_becomes_timekeeper)
     pf_thread_join(helpers[0].thread);
     pf_thread_join(helpers[1].thread);
     leave(pop(1));
+    close_queue();
+}
+END_TEST
+
+/* The timekeeper sleeps for an hour when a host gets an earlier timer. */
+START_TEST(a_timer_that_comes_up_earlier_is_kept_in_time)
+{
+    enum { N = 3 };
+    static const struct pfetch_host_options rated = { "rated", -1, 5 };
+    const struct pf_urlqueue_limits limits = {
+        .max_jobs = 100, .max_bytes = 1000, .hosts = &rated, .host_count = 1,
+    };
+    struct helper helpers[N];
+    struct pfetch_job *job;
+    int left = 0;
+
+    ck_assert_int_eq(pf_urlqueue_init(&queue, &limits), 0);
+    push("a", 1);
+    retry(pop(1), AN_HOUR_MS);
+    for (int i = 0; i < N; i++)
+        start_helper(&helpers[i], run_pop, 0);
+    AWAIT(sleepers() == N && has_timekeeper());
+    for (uint64_t n = 2; n <= 9; n++)
+        push("rated", n);
+    AWAIT(atomic_load(&helpers[0].is_done) + atomic_load(&helpers[1].is_done)
+          + atomic_load(&helpers[2].is_done) == N);
+    pf_urlqueue_stop(&queue);
+    for (int i = 0; i < N; i++) {
+        join_helper(&helpers[i]);
+        leave(helpers[i].job);
+    }
+    while ((job = pf_urlqueue_take_left(&queue)) != NULL) {
+        pf_job_free(job);
+        left++;
+    }
+    ck_assert_int_eq(left, 9 - N);
     close_queue();
 }
 END_TEST
@@ -594,7 +655,7 @@ START_TEST(a_redirect_away_from_a_host_that_waits)
     push("a", 2);
     first = pop(1);
     second = pop(2);
-    pf_urlqueue_retry(&queue, first, pf_now_ms() + 30);
+    retry(first, 30);
     redirect(second, "http://b/");
     leave(pop(2));
     leave(pop(1));
@@ -622,7 +683,7 @@ START_TEST(not_drained_while_a_job_runs)
         leave(job);
     } else {
         if (_i == 1)
-            pf_urlqueue_retry(&queue, job, pf_now_ms() + 20);
+            retry(job, 20);
         else
             redirect(job, "http://b/");
         join_helper(&helper);
@@ -641,7 +702,7 @@ START_TEST(not_drained_while_a_job_is_delayed)
 {
     open_queue(100, 1000);
     push("a", 1);
-    pf_urlqueue_retry(&queue, pop(1), pf_now_ms() + 30);
+    retry(pop(1), 30);
     pf_urlqueue_close(&queue);
     leave(pop(1));
     ck_assert_ptr_null(pf_urlqueue_pop(&queue));
@@ -658,7 +719,7 @@ START_TEST(stop_wakes_all)
     open_queue(1, 1000);
     push("a", 1);
     job = pop(1);
-    pf_urlqueue_retry(&queue, job, pf_now_ms() + AN_HOUR_MS);
+    retry(job, AN_HOUR_MS);
     for (int i = 0; i < N; i++)
         start_helper(&helpers[i], run_pop, 0);
     ck_assert_int_eq(pf_urlqueue_reserve(&queue, 1), 0);
@@ -712,14 +773,14 @@ START_TEST(take_left_returns_everything_once)
     for (int i = 0; i < N / 2; i++) {
         job = pf_urlqueue_pop(&queue);
         if (i % 3 == 0)
-            pf_urlqueue_retry(&queue, job, pf_now_ms() + AN_HOUR_MS + i);
+            retry(job, AN_HOUR_MS + i);
         else
             running[n_running++] = job;
     }
     pf_urlqueue_stop(&queue);
     for (size_t i = 0; i < n_running; i++)
         if (i % 2 == 0)
-            pf_urlqueue_retry(&queue, running[i], pf_now_ms() + AN_HOUR_MS);
+            retry(running[i], AN_HOUR_MS);
         else
             redirect(running[i], i % 4 == 1 ? "http://h3/" : "http://new/");
     while ((job = pf_urlqueue_take_left(&queue)) != NULL) {
@@ -783,14 +844,14 @@ static void *run_storm_worker(void *arg)
             abort();
         atomic_fetch_sub(&storm->out[job->request.n], 1);
         if (choice < 2 && job->attempts++ < 3) {
-            pf_urlqueue_retry(&queue, job, pf_now_ms() + choice * 2);
+            retry(job, choice * 2);
         } else if (choice < 4 && job->hops++ < 3) {
             char url[32];
 
             storm_host(url, sizeof(url), &w->random);
             redirect(job, url);
         } else {
-            pf_urlqueue_leave(&queue, job);
+            leave_queue(job);
             end_job(storm, job);
         }
     }
@@ -877,6 +938,7 @@ int main(void)
                         2);
     tcase_add_loop_test(tests, jobs_due_together_wake_as_many_workers, 0, 2);
     tcase_add_test(tests, another_sleeper_becomes_timekeeper);
+    tcase_add_test(tests, a_timer_that_comes_up_earlier_is_kept_in_time);
     tcase_add_test(tests, a_redirect_goes_to_the_front_of_its_new_host);
     tcase_add_loop_test(tests, a_redirect_to_the_same_host, 0, 2);
     tcase_add_test(tests, a_redirect_to_a_new_host_after_close);
