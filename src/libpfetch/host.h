@@ -63,6 +63,7 @@ struct pf_host {
     bool hold_said;            /* a person has been told */
     unsigned hold_level;       /* holds in a row without a good answer */
     unsigned allowed;          /* fewer at once than the limit; 0: no matter */
+    unsigned peak;             /* most at once since `allowed` changed */
     unsigned good;             /* good answers since `allowed` changed */
     int64_t keep_until_us;     /* not forgotten before, even without jobs */
     char name[];

@@ -41,8 +41,9 @@
  * job.
  *
  * Sleeping workers: all but one wait on `runnable` without a deadline; one,
- * the timekeeper, waits on `due` until the first timer.  So a retry that
- * comes due wakes one worker, and a push wakes one only if one sleeps.
+ * the timekeeper, waits on `due` until the first timer, and is told of every
+ * earlier one.  So a retry that comes due wakes one worker, and a push wakes
+ * one only if one sleeps.
  */
 #include "config.h"
 
@@ -390,14 +391,15 @@ static void origin_fails_locked(struct pf_urlqueue *queue,
 
 /* --- slow down ------------------------------------------------------------- */
 
-/* Half of what is allowed now, or of what is going on. */
+/* Half of what went on at once, or of what was allowed. */
 static void halve_locked(struct pf_host *host)
 {
-    unsigned now = host->running;
+    unsigned now = host->peak;
 
     if (host->allowed > 0 && host->allowed < now)
         now = host->allowed;
     host->allowed = now > 1 ? now / 2 : 1;
+    host->peak = 0;
     host->good = 0;
 }
 
@@ -430,6 +432,7 @@ static void raise_locked(struct pf_host *host)
     if (host->allowed == 0 || ++host->good < RAISE_AFTER * host->allowed)
         return;
     host->allowed++;
+    host->peak = 0;
     host->good = 0;
 }
 
@@ -461,7 +464,8 @@ static void note_contact_locked(struct pf_urlqueue *queue,
         origin_answers_locked(queue, job, notice);
         break;
     case PF_CONTACT_UNREACHABLE:
-        if (job->origin->failures == 0)
+        /* Not for a port that is closed beside one that is open. */
+        if (job->origin->failures == 0 && host->origins->next == NULL)
             halve_locked(host);
         origin_fails_locked(queue, job, contact->why, now_us, notice);
         break;
@@ -566,6 +570,8 @@ static struct pfetch_job *take_turn_locked(struct pf_urlqueue *queue,
             job->order = PF_ORDER_RUN;
             job->hold_seen = host->hold_seq;
             host->running++;
+            if (host->peak < host->running)
+                host->peak = host->running;
             if (host->burst > 0)
                 host->burst--;
             charge(&host->next_start_us, host->interval_us, now_us);

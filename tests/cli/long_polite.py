@@ -53,7 +53,7 @@ def limit_rate_64(tmp):
 @long_case
 def stalled(tmp):
     "15 of 16 hosts stalled, 1,000 URLs each, --per-host 1: the 16th at speed"
-    scenes.most_stalled(tmp, 1000, 10)
+    scenes.most_stalled(tmp, 1000, 3)
 
 
 @long_case

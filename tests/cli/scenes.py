@@ -159,7 +159,7 @@ def limit_rate(tmp, workers, mib, mib_per_s, share):
                    f"seconds, {workers} workers")
 
 
-# --- one host does not block the others -------------------------------------
+# --- one host does not block the others --------------------------------------
 
 def good_alone(tmp, s, good, options):
     """Seconds that the good URLs take at their server when they are alone."""
@@ -320,7 +320,7 @@ def most_stalled(tmp, each, limit_s):
             check_same(len(starts(s.log(), name)), 1)
 
 
-# --- ends ----------------------------------------------------------------------
+# --- ends --------------------------------------------------------------------
 
 def check_stopped(done, count, status, ok=None, failed=None):
     """The run has ended early with that status, and every line is told of."""

@@ -299,7 +299,7 @@ def interrupted_with_a_full_queue(tmp):
 def interrupted_while_retries_wait(tmp):
     "INT when all that is left waits for its next attempt"
     with common.server() as server:
-        lines = [server.url(f"/status=503/retryafter=200/f{i}")
+        lines = [server.url(f"/status=500/retryafter=200/f{i}")
                  for i in range(20)]
         with started(tmp, lines=lines) as process:
             server.wait(lambda s: s["requests"] == 20
