@@ -158,7 +158,7 @@ char *pfetch_redact(const char *url, char *text, size_t size)
             p = at;
             c = '@';
         }
-        if (c > 0x20 && c < 0x7f) {
+        if (c >= 0x20 && c < 0x7f) {
             if (n + 1 >= size)
                 break;
             text[n++] = (char)c;

@@ -178,19 +178,25 @@ static int print(enum pf_opts_action action)
     return EXIT_LOCAL;
 }
 
-/* Opens what is read and written, but for the output directory.  Signals
- * still have their usual effect: nothing is lost, and a FIFO that nobody
- * reads holds nobody up. */
-static int open_files(struct run *run)
+/* Lists are opened first: one that is not there must cost nothing. */
+static int open_lists(struct run *run)
 {
     const struct pf_opts *opts = &run->opts;
     struct pfetch_failure why;
 
     if (pf_input_create(&run->input, opts->urls.at, opts->lists.at,
-                        opts->null_separated, &why) != 0) {
-        pf_msg_error("%s", why.text);
-        return EXIT_USAGE;
-    }
+                        opts->null_separated, &why) == 0)
+        return EXIT_OK;
+    pf_msg_error("%s", why.text);
+    return EXIT_USAGE;
+}
+
+/* After the output directory is there: a report may lie in it. */
+static int open_reports(struct run *run)
+{
+    const struct pf_opts *opts = &run->opts;
+    struct pfetch_failure why;
+
     if ((opts->results != NULL &&
          pf_report_open(&run->report, opts->results, run->input, &why) !=
              0) ||
@@ -424,18 +430,27 @@ static int conclude(struct run *run)
     return summary->failed > 0 ? EXIT_FAILED : EXIT_OK;
 }
 
+/* Everything that is read and written.  Signals still have their usual effect:
+ * nothing is lost, and a FIFO that nobody reads holds nobody up. */
+static int open_all(struct run *run)
+{
+    int status = open_lists(run);
+
+    if (status == EXIT_OK)
+        status = create_handler(run);
+    return status == EXIT_OK ? open_reports(run) : status;
+}
+
 /* Everything between the options and the exit status. */
 static int fetch(struct run *run)
 {
-    int status = open_files(run);
+    int status = open_all(run);
 
     if (status != EXIT_OK)
         return status;
     fit_limits(run);
     pf_signals_block(&run->signals);
-    status = create_handler(run);
-    if (status == EXIT_OK)
-        status = start(run);
+    status = start(run);
     if (status == EXIT_OK) {
         feed(run);
         finish(run);

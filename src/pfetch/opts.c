@@ -599,6 +599,9 @@ static bool store_host(struct parser *parser, char *value)
     opts->engine.host_count = n + 1;
     if (name == 0 || *at != '=')
         return complain(parser, "'%.100s' is not HOST=KEY=VALUE,...", value);
+    if (*value != '[' && memchr(value, ':', name) != NULL)
+        return complain(parser, "'%.*s' has a port: limits go by host name, "
+                        "whatever the port", (int)name, value);
     while (*at != '\0') {
         size_t size = strcspn(++at, ",");
 

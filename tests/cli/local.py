@@ -82,6 +82,16 @@ def check_disk_full(tmp, server, disk, urls, *options):
 
 
 @tap.case
+def a_report_in_the_output_directory(tmp):
+    "--results DIR/FILE at the first run: the directory is made before"
+    with common.server() as server:
+        done = tap.run("-q", "-o", "new", "--results", "new/r.jsonl",
+                       server.url("/a"), cwd=tmp)
+        assert done.returncode == 0, done
+        assert (tmp / "new/a").is_file() and (tmp / "new/r.jsonl").is_file()
+
+
+@tap.case
 def a_full_disk(tmp):
     "the run stops at once: records, space, one message; then it goes on"
     with small_disk(tmp) as disk, common.server() as server:

@@ -365,7 +365,7 @@ WRONG = (
     ("--rate", ("", "x", "-1", "5/h", "5/", "1e3", "/s", "5/s5", "nan",
                 "9999999/s", "0.0000001")),
     ("--host-rate", ("", "x", "-1", "5 /s", "inf")),
-    ("--host", ("", "a", "a=", "=per-host=1", "a=per-host", "a=per-host=x",
+    ("--host", ("", "a:80=per-host=1", "a", "a=", "=per-host=1", "a=per-host", "a=per-host=x",
                 "a=per-host=1,", "a=per-host=9999", "a=rate=x", "a=speed=1",
                 "a=rate=1,,per-host=1", "a=per-host=-1")),
     ("--limit-rate", ("", "x", "-1", "10MM", "1.5M", "9999999999G")),

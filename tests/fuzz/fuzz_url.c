@@ -27,7 +27,7 @@ static void must(bool holds)
 static void check_printable(const char *text)
 {
     for (; *text != '\0'; text++)
-        must(*text > 0x20 && *text < 0x7f);
+        must(*text >= 0x20 && *text < 0x7f);
 }
 
 static void redact(const char *url, char *text, size_t size)

@@ -51,7 +51,7 @@ START_TEST(lines_that_are_no_url_are_masked_too)
 {
     expect("u:p@h/x", "***@h/x");
     expect("ftp://u:p@h/", "ftp://***@h/");
-    expect(" http://u:p@h/", "%20http://***@h/");
+    expect(" http://u:p@h/", " http://***@h/");
     expect("\"http://u:p@h/\"", "\"http://***@h/\"");
     expect("http:u:p@h/", "***@h/");
     expect("http:/u:p@h/", "http:/***@h/");
@@ -87,7 +87,7 @@ START_TEST(bytes_are_made_printable)
 
         url[9] = (char)c;
         (void)pfetch_redact(url, text, sizeof(text));
-        if (c > 0x20 && c < 0x7f)
+        if (c >= 0x20 && c < 0x7f)
             (void)snprintf(shown, sizeof(shown), "http://h/%c", c);
         else
             (void)snprintf(shown, sizeof(shown), "http://h/%%%02X", c);
