@@ -30,6 +30,7 @@ struct pf_origin {
     struct pf_origin *next;    /* of the same host */
     enum pf_origin_state state;
     size_t jobs;               /* inside the URL queue or with a worker */
+    bool has_answered;         /* at least once */
     unsigned failures;         /* to connect, in a row */
     unsigned probes;           /* made since it was set aside */
     struct pfetch_job *probe;  /* while set aside: on its way, or waits to

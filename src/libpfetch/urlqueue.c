@@ -344,6 +344,7 @@ static void origin_answers_locked(struct pf_urlqueue *queue,
 {
     struct pf_origin *origin = job->origin;
 
+    origin->has_answered = true;
     origin->failures = 0;
     if (origin->state == PF_ORIGIN_UP)
         return;
@@ -464,8 +465,10 @@ static void note_contact_locked(struct pf_urlqueue *queue,
         origin_answers_locked(queue, job, notice);
         break;
     case PF_CONTACT_UNREACHABLE:
-        /* Not for a port that is closed beside one that is open. */
-        if (job->origin->failures == 0 && host->origins->next == NULL)
+        /* One that has answered refuses because there are too many of us; one
+         * that never did is the circuit breaker's, and may be a closed port
+         * beside an open one. */
+        if (job->origin->failures == 0 && job->origin->has_answered)
             halve_locked(host);
         origin_fails_locked(queue, job, contact->why, now_us, notice);
         break;

@@ -94,7 +94,8 @@ def many_hosts(tmp):
             print(f"{name}: {total - before} connections, {mib:.0f} MiB")
             assert 100 <= total - before <= 200, total - before
             before = total
-            assert mib <= 128, mib
+            # Sanitizers keep what is freed for a while.
+            assert mib <= 128 or "PFETCH_SLOW" in os.environ, mib
             check_files(tmp / name, 2000)
         if len(trusts) == 1:
             print(f"not tried: no {BUNDLE}")

@@ -7,12 +7,17 @@ are addresses of the loopback network, all of them one server: faultd on
 0.0.0.0, whose log says when each request came and for which host.
 """
 
+import os
 import contextlib
 import random
 import socket
 
 import common
 from common import check_same, fetch
+
+
+# Under sanitizers and valgrind everything takes longer.
+SLOW = float(os.environ.get("PFETCH_SLOW", "1"))
 
 
 def server(**options):
@@ -83,8 +88,11 @@ def starts(log, host, part=""):
 
 
 def check_near(found, expected, share, what):
+    """Within the share, and 0.1 s for starts that come late (the credit of a
+    rate); more where all is slow."""
     print(f"{what}: {found:.3f}, expected {expected:.3f}")
-    assert expected * (1 - share) <= found <= expected * (1 + share), (
+    slack = expected * share + 0.1
+    assert expected - slack <= found <= expected + slack * SLOW, (
         f"{what}: {found}, expected {expected} within {share:.0%}")
 
 
@@ -187,7 +195,7 @@ def unavailable_twice(tmp, bad_count, good_count, limit_s):
         beside_s = times[-1] - times[0]
         print(f"good ones: {beside_s:.2f} s, alone {alone_s:.2f} s; "
               f"all {done.seconds:.2f} s")
-        assert beside_s <= alone_s * 1.3 + 0.3, (beside_s, alone_s)
+        assert beside_s <= alone_s * 1.3 + 0.3 * SLOW, (beside_s, alone_s)
         assert done.seconds < limit_s, done.seconds
         check_same({done.records[n]["attempts"]
                     for n in range(1, bad_count + 1)}, {3})
@@ -269,7 +277,7 @@ def port_beside_port(tmp, good_count):
         times = starts(s.log(), "127.1.0.2", "/good")
         beside_s = times[-1] - times[0]
         print(f"good ones: {beside_s:.2f} s, alone {alone_s:.2f} s")
-        assert beside_s <= alone_s * 1.3 + 0.3, (beside_s, alone_s)
+        assert beside_s <= alone_s * 1.3 + 0.3 * SLOW, (beside_s, alone_s)
 
 
 def comes_back(tmp, count):
