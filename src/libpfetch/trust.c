@@ -89,6 +89,22 @@ static bool has_hashed_file(const char *path)
     return entry != NULL;
 }
 
+/* OpenSSL works out what a certificate may be used for when it is first asked,
+ * and keeps it in the certificate.  Asked here, it is there before any other
+ * thread looks. */
+static void prepare_certificates(X509_STORE *store)
+{
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        X509 *certificate =
+            X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+
+        if (certificate != NULL) /* the answer is asked for later */
+            (void)X509_check_purpose(certificate, -1, 0);
+    }
+}
+
 static void *load_store(const struct pf_trust *trust,
                         struct pfetch_failure *why)
 {
@@ -121,6 +137,8 @@ static void *load_store(const struct pf_trust *trust,
         X509_STORE_free(store);
         return NULL;
     }
+    prepare_certificates(store);
+    ERR_clear_error(); /* of certificates that may be used for nothing */
     return store;
 }
 
