@@ -112,10 +112,21 @@ struct pfetch_request {
     const char *url;  /* as given; may carry user:password@ */
     const char *list; /* name of the list it stands in, or NULL */
     const char *id;   /* the caller's own word for it, or NULL */
+    const char *text; /* the line as it stood in its list, or NULL; the
+                       * caller's alone, for its reports */
+    const char *out;  /* path the caller wants, for the handler; or NULL */
+    const char *checksum; /* "ALGO:HEX" that the body must have, or NULL;
+                       * see pfetch_checksum_check() */
+    int64_t size_bytes; /* length that the body must have, if has_size */
+    bool has_size;
     uint64_t n;       /* number of the request over all lists, from 1 */
     uint64_t line;    /* line within its list, from 1; 0: not from a list */
     void *user;
 };
+
+/* Whether text is "ALGO:HEX": sha256, sha512, sha1 or md5, a colon, and as
+ * many hexadecimal digits as that digest has.  Any thread. */
+bool pfetch_checksum_check(const char *text);
 
 enum pfetch_status {
     PFETCH_STATUS_OK = 0,        /* complete, accepted, committed */

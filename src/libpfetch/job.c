@@ -29,10 +29,16 @@ static const char *place(char **at, const char *s)
     return copy;
 }
 
+size_t pf_request_bytes(const struct pfetch_request *request)
+{
+    return size_of(request->url) + size_of(request->list)
+           + size_of(request->id) + size_of(request->text)
+           + size_of(request->out) + size_of(request->checksum);
+}
+
 struct pfetch_job *pf_job_create(const struct pfetch_request *request)
 {
-    size_t text = size_of(request->url) + size_of(request->list)
-                  + size_of(request->id);
+    size_t text = pf_request_bytes(request);
     struct pfetch_job *job = calloc(1, sizeof(*job) + text);
     char *at;
 
@@ -43,6 +49,9 @@ struct pfetch_job *pf_job_create(const struct pfetch_request *request)
     job->request.url = place(&at, request->url);
     job->request.list = place(&at, request->list);
     job->request.id = place(&at, request->id);
+    job->request.text = place(&at, request->text);
+    job->request.out = place(&at, request->out);
+    job->request.checksum = place(&at, request->checksum);
     job->added_us = pf_now_us();
     job->first_us = job->start_unix_ms = -1;
     job->deadline_us = PF_NEVER;

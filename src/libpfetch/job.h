@@ -129,6 +129,9 @@ static inline struct pfetch_job *pf_job_of_delay(struct pf_heap_node *node)
         ((char *)node - offsetof(struct pfetch_job, delay));
 }
 
+/* The text of a request, which its job copies. */
+size_t pf_request_bytes(const struct pfetch_request *request);
+
 /* A copy of the request, without a URL yet.  NULL: out of memory. */
 struct pfetch_job *pf_job_create(const struct pfetch_request *request);
 

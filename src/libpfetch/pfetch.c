@@ -660,16 +660,10 @@ static int take_in(struct pfetch *pf, const struct pfetch_request *request,
     return 0;
 }
 
-static size_t length(const char *s)
-{
-    return s == NULL ? 0 : strlen(s);
-}
-
 static int add(struct pfetch *pf, const struct pfetch_request *request,
                const struct pfetch_failure *rejected)
 {
-    size_t bytes = length(request->url) + length(request->list)
-                   + length(request->id);
+    size_t bytes = pf_request_bytes(request);
     int error;
 
     if (!take_turn(pf))

@@ -384,26 +384,59 @@ static enum pf_input_result refuse(struct pfetch_failure *why,
     return PF_INPUT_BAD_LINE;
 }
 
+/* A number of bytes, in decimal, whole. */
+static bool parse_bytes(const char *text, int64_t *bytes)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    *bytes = strtoll(text, &end, 10);
+    return errno == 0 && *end == '\0';
+}
+
+/* Sets the field of that name.  NULL, or what is wrong. */
+static const char *set_field(struct pf_line *line, const char *key,
+                             const char *value)
+{
+    const char **text = strcmp(key, "id") == 0         ? &line->id
+                        : strcmp(key, "out") == 0      ? &line->out
+                        : strcmp(key, "checksum") == 0 ? &line->checksum
+                                                       : NULL;
+
+    if (text == NULL && strcmp(key, "size") != 0)
+        return "unknown";
+    if (text != NULL ? *text != NULL : line->size_bytes >= 0)
+        return "given twice";
+    if (text == &line->checksum && !pfetch_checksum_check(value))
+        return "not ALGO:HEX of a sha256, sha512, sha1 or md5";
+    if (text != NULL)
+        *text = value;
+    else if (!parse_bytes(value, &line->size_bytes))
+        return "no number of bytes";
+    return NULL;
+}
+
 /* Reads "key=value", NUL-terminated. */
 static enum pf_input_result parse_field(char *field, struct pf_line *line,
                                         struct pfetch_failure *why)
 {
-    size_t length = strcspn(field, "=");
+    char *equals = strchr(field, '=');
+    const char *wrong;
 
-    if (field[length] != '=') {
+    if (equals == NULL) {
         pfetch_failure_set(why, PFETCH_CLASS_URL,
                            "field '%.100s' has no '='", field);
         return PF_INPUT_BAD_LINE;
     }
-    if (length != 2 || memcmp(field, "id", 2) != 0) {
-        pfetch_failure_set(why, PFETCH_CLASS_URL, "unknown field '%.*s'",
-                           length < 100 ? (int)length : 100, field);
-        return PF_INPUT_BAD_LINE;
-    }
-    if (line->id != NULL)
-        return refuse(why, "field 'id' is given twice");
-    line->id = field + length + 1;
-    return PF_INPUT_LINE;
+    *equals = '\0';
+    wrong = set_field(line, field, equals + 1);
+    if (wrong == NULL)
+        return PF_INPUT_LINE;
+    pfetch_failure_set(why, PFETCH_CLASS_URL, "field '%.100s': %s", field,
+                       wrong);
+    return PF_INPUT_BAD_LINE;
 }
 
 /* Splits "URL<TAB>key=value...", NUL-terminated, in place. */
@@ -503,7 +536,7 @@ enum pf_input_result pf_input_next(struct pf_input *input,
                                    struct pf_line *line,
                                    struct pfetch_failure *why)
 {
-    *line = (struct pf_line){NULL, 0, NULL, NULL};
+    *line = (struct pf_line){.size_bytes = -1};
     if (input->urls != NULL && input->urls[input->url_next] != NULL)
         return next_argument(input->urls[input->url_next++], line, why);
     while (input->list_now < input->list_count) {

@@ -25,7 +25,10 @@ struct pf_line {
     const char *list; /* as named on the command line; NULL: an argument */
     uint64_t line;    /* within its list, from 1; 0: an argument */
     const char *url;  /* NULL: the line is too long or no text */
-    const char *id;   /* NULL: none */
+    const char *id;   /* fields; NULL: none */
+    const char *out;
+    const char *checksum; /* well-formed */
+    int64_t size_bytes;   /* -1: none */
 };
 
 enum pf_input_result {

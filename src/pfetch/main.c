@@ -328,6 +328,10 @@ static bool hand_over(struct run *run, enum pf_input_result result,
     struct pfetch_request request = {.url = line->url,
                                      .list = line->list,
                                      .id = line->id,
+                                     .out = line->out,
+                                     .checksum = line->checksum,
+                                     .size_bytes = line->size_bytes,
+                                     .has_size = line->size_bytes >= 0,
                                      .n = run->n + 1,
                                      .line = line->line};
     int error = result == PF_INPUT_LINE

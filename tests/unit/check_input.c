@@ -142,17 +142,17 @@ END_TEST
 START_TEST(fields)
 {
     CHECK_FILE("u\tid=7\n", false, {1, "u", "7", NULL});
-    CHECK_FILE("u \t id=7\n", false, {1, "u", NULL, "unknown field ' id'"});
+    CHECK_FILE("u \t id=7\n", false, {1, "u", NULL, "field ' id': unknown"});
     CHECK_FILE("u\tid=\nv\tid=a=b c\nw\n", false, {1, "u", "", NULL},
                {2, "v", "a=b c", NULL}, {3, "w", NULL, NULL});
-    CHECK_FILE("u\tout=x\tid=1\n", false,
-               {1, "u", NULL, "unknown field 'out'"});
+    CHECK_FILE("u\touts=x\tid=1\n", false,
+               {1, "u", NULL, "field 'outs': unknown"});
     CHECK_FILE("u\tid\n", false, {1, "u", NULL, "field 'id' has no '='"});
-    CHECK_FILE("u\tidx=1\n", false, {1, "u", NULL, "unknown field 'idx'"});
+    CHECK_FILE("u\tidx=1\n", false, {1, "u", NULL, "field 'idx': unknown"});
     CHECK_FILE("u\tid=1\t\tid=2\n", false,
                {1, "u", NULL, "field '' has no '='"});
     CHECK_FILE("u\tid=1\tid=2\n", false, {1, "u", NULL, "twice"});
-    CHECK_FILE("u\t=1\n", false, {1, "u", NULL, "unknown field ''"});
+    CHECK_FILE("u\t=1\n", false, {1, "u", NULL, "field '': unknown"});
 }
 END_TEST
 
