@@ -394,7 +394,8 @@ int pfetch_create(struct pfetch **pf, const struct pfetch_options *options,
                   struct pfetch_failure *why);
 
 /* Hands over a request; it is copied.  Blocks while the bounded number of
- * unfinished jobs is reached; woken by a job that ends and by pfetch_stop().
+ * unfinished jobs is reached, of which one host may have three quarters; woken
+ * by a job that ends and by pfetch_stop().
  * Returns 0: exactly one record will follow, also for a URL that is no URL.
  * PFETCH_ESTOPPED, PFETCH_ENOMEM: the request was not accepted and no record
  * follows.  Any thread, but not from a callback; calls are put in an order
@@ -402,8 +403,9 @@ int pfetch_create(struct pfetch **pf, const struct pfetch_options *options,
 int pfetch_add(struct pfetch *pf, const struct pfetch_request *request);
 
 /* Like pfetch_add() for a request that cannot be fetched because the caller
- * found it wrong: it gets a record with status failed and this reason, and the
- * handler never sees it.  request->url may be NULL. */
+ * found it wrong: it gets a record with status failed and this reason (class
+ * url, if why names none), and the handler never sees it.  request->url may be
+ * NULL. */
 int pfetch_reject(struct pfetch *pf, const struct pfetch_request *request,
                   const struct pfetch_failure *why);
 

@@ -170,7 +170,7 @@ size_t pf_host_wake_delayed(struct pf_host *host, int64_t now_us)
 
 bool pf_host_is_unused(const struct pf_host *host)
 {
-    if (host->running > 0 || host->waiting.first != NULL
+    if (host->places > 0 || host->running > 0 || host->waiting.first != NULL
         || !pf_heap_is_empty(&host->delayed))
         return false;
     for (const struct pf_origin *o = host->origins; o != NULL; o = o->next)

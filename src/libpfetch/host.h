@@ -47,6 +47,7 @@ struct pf_host {
     struct pf_job_list waiting; /* jobs that may run when the host may */
     struct pf_heap delayed;    /* jobs that wait for a retry, by time */
     struct pf_origin *origins;
+    size_t places;             /* reserved for jobs that began here */
     unsigned running;          /* jobs popped and not yet back */
     enum pf_host_place place;
     struct pf_host *next_ready;
@@ -109,7 +110,8 @@ static inline struct pf_host *pf_host_of_timer(struct pf_heap_node *node)
  * how many. */
 size_t pf_host_wake_delayed(struct pf_host *host, int64_t now_us);
 
-/* No job of it is inside the URL queue or with a worker. */
+/* No job of it is inside the URL queue or with a worker, and no place is
+ * reserved for one. */
 bool pf_host_is_unused(const struct pf_host *host);
 
 /* As many at once as its limits allow. */

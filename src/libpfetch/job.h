@@ -59,6 +59,8 @@ struct pfetch_job {
     struct pfetch_request request;  /* its strings lie behind the struct */
     struct pf_url *home;            /* the URL of the list; NULL: no URL */
     struct pf_resultqueue *results; /* where pfetch_settle() goes to */
+    struct pf_host *place_host;     /* whose places its place counts among;
+                                     * the URL queue's; NULL: no URL */
     size_t queue_bytes;             /* what it counts for in the URL queue */
     int64_t added_us;
     bool is_planned;                /* plan() let it go: end() is owed */

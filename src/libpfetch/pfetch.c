@@ -632,58 +632,71 @@ static void plan(struct pfetch *pf, struct pfetch_job *job)
     conclude(pf, job, PFETCH_STATUS_FAILED, why.cls, why.text);
 }
 
-/* Takes a request in for which a place is reserved. */
-static int take_in(struct pfetch *pf, const struct pfetch_request *request,
-                   const struct pfetch_failure *rejected, size_t bytes)
+/* Hands a job that has a place on to whoever is next. */
+static void take_in(struct pfetch *pf, struct pfetch_job *job,
+                    const struct pfetch_failure *rejected)
 {
-    struct pfetch_failure why;
-    struct pfetch_job *job = pf_job_create(request);
-
-    if (job == NULL) {
-        pf_urlqueue_release(&pf->urls, 1, bytes);
-        return PFETCH_ENOMEM;
-    }
-    job->queue_bytes = bytes;
-    job->results = &pf->results;
     pf_stat_add(&pf->stats.added, 1);
-    if (rejected != NULL) {
+    if (rejected->cls != PFETCH_CLASS_NONE)
         conclude(pf, job, PFETCH_STATUS_FAILED, rejected->cls,
                  rejected->text);
-    } else if (request->url == NULL) {
-        conclude(pf, job, PFETCH_STATUS_FAILED, PFETCH_CLASS_URL, "no URL");
-    } else if (pf_url_parse(request->url, &job->home, &why) != 0) {
-        conclude(pf, job, PFETCH_STATUS_FAILED, why.cls, why.text);
-    } else {
-        job->url = job->home;
+    else
         plan(pf, job);
-    }
-    return 0;
+}
+
+/* A job for the request; why *rejected says, if it is none. */
+static struct pfetch_job *make_job(struct pfetch *pf,
+                                   const struct pfetch_request *request,
+                                   struct pfetch_failure *rejected)
+{
+    struct pfetch_job *job = pf_job_create(request);
+
+    if (job == NULL)
+        return NULL;
+    job->queue_bytes = pf_request_bytes(request);
+    job->results = &pf->results;
+    if (rejected->cls != PFETCH_CLASS_NONE)
+        return job;
+    if (request->url == NULL)
+        pfetch_failure_set(rejected, PFETCH_CLASS_URL, "no URL");
+    else if (pf_url_parse(request->url, &job->home, rejected) == 0)
+        rejected->cls = PFETCH_CLASS_NONE;
+    job->url = job->home;
+    return job;
 }
 
 static int add(struct pfetch *pf, const struct pfetch_request *request,
-               const struct pfetch_failure *rejected)
+               struct pfetch_failure rejected)
 {
-    size_t bytes = pf_request_bytes(request);
+    struct pfetch_job *job;
     int error;
 
     if (!take_turn(pf))
         return PFETCH_ESTOPPED;
-    error = pf_urlqueue_reserve(&pf->urls, bytes);
+    job = make_job(pf, request, &rejected);
+    error = job == NULL ? PFETCH_ENOMEM : pf_urlqueue_reserve(&pf->urls, job);
     if (error == 0)
-        error = take_in(pf, request, rejected, bytes);
+        take_in(pf, job, &rejected); /* gives it away */
+    else
+        pf_job_free(job);
     give_turn(pf);
     return error;
 }
 
 int pfetch_add(struct pfetch *pf, const struct pfetch_request *request)
 {
-    return add(pf, request, NULL);
+    return add(pf, request,
+               (struct pfetch_failure){ .cls = PFETCH_CLASS_NONE });
 }
 
 int pfetch_reject(struct pfetch *pf, const struct pfetch_request *request,
                   const struct pfetch_failure *why)
 {
-    return add(pf, request, why);
+    struct pfetch_failure rejected = *why;
+
+    if (rejected.cls == PFETCH_CLASS_NONE)
+        rejected.cls = PFETCH_CLASS_URL;
+    return add(pf, request, rejected);
 }
 
 /* --- the end --------------------------------------------------------------- */

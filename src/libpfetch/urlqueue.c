@@ -10,6 +10,12 @@
  * inside and unfinished all the time, so it waits for nothing, and no cycle of
  * waiting is possible.
  *
+ * One host may have three quarters of the places.  Were it allowed to fill all
+ * of them with jobs that wait, each place that becomes free would go to the
+ * next line, whatever its host, and what other hosts have would run one at a
+ * time.  So who adds waits when the next line is one too many for its host,
+ * and all that follows up to the next such line finds room.
+ *
  * Each host has its own list of jobs that may run and its own heap of jobs
  * that wait for a retry.  A host stands in one of three places, and
  * place_locked() is the only function that moves it:
@@ -92,51 +98,6 @@ void pf_urlqueue_fini(struct pf_urlqueue *queue)
     pf_cond_fini(&queue->runnable);
     pf_cond_fini(&queue->not_full);
     pf_mutex_fini(&queue->lock);
-}
-
-/* --- places ---------------------------------------------------------------- */
-
-static bool is_full_locked(const struct pf_urlqueue *queue, size_t bytes)
-{
-    if (queue->unfinished == 0)
-        return false;
-    return queue->unfinished >= queue->limits.max_jobs
-           || queue->unfinished_bytes + bytes > queue->limits.max_bytes;
-}
-
-int pf_urlqueue_reserve(struct pf_urlqueue *queue, size_t bytes)
-{
-    int error = 0;
-
-    pf_mutex_lock(&queue->lock);
-    while (!queue->is_stopped && !queue->is_closed
-           && is_full_locked(queue, bytes)) {
-        queue->is_full_waited = true;
-        pf_cond_wait(&queue->not_full, &queue->lock);
-    }
-    if (queue->is_stopped || queue->is_closed) {
-        error = PFETCH_ESTOPPED;
-    } else {
-        queue->unfinished++;
-        queue->unfinished_bytes += bytes;
-    }
-    pf_mutex_unlock(&queue->lock);
-    return error;
-}
-
-void pf_urlqueue_release(struct pf_urlqueue *queue, size_t jobs,
-                         size_t bytes)
-{
-    bool wake;
-
-    pf_mutex_lock(&queue->lock);
-    queue->unfinished -= jobs;
-    queue->unfinished_bytes -= bytes;
-    wake = queue->is_full_waited;
-    queue->is_full_waited = false;
-    pf_mutex_unlock(&queue->lock);
-    if (wake)
-        pf_cond_broadcast(&queue->not_full);
 }
 
 /* --- where a host stands --------------------------------------------------- */
@@ -728,7 +689,12 @@ static int find_host_locked(struct pf_urlqueue *queue,
 {
     bool is_new;
 
-    *host = pf_host_get(&queue->hosts, job->url->host, &is_new);
+    if (job->place_host != NULL && job->url == job->home) {
+        *host = job->place_host;
+        is_new = false;
+    } else {
+        *host = pf_host_get(&queue->hosts, job->url->host, &is_new);
+    }
     if (*host == NULL)
         return PFETCH_ENOMEM;
     if (is_new)
@@ -760,6 +726,95 @@ static void detach_locked(struct pf_urlqueue *queue, struct pf_host *host,
         && origin->failures == 0)
         pf_host_drop_origin(host, origin);
     place_locked(queue, host, now_us);
+}
+
+/* --- places ---------------------------------------------------------------- */
+
+/* How many places one host may have. */
+static size_t share(const struct pf_urlqueue *queue)
+{
+    return queue->limits.max_jobs - queue->limits.max_jobs / 4;
+}
+
+static bool is_full_locked(const struct pf_urlqueue *queue,
+                           const struct pfetch_job *job)
+{
+    if (queue->unfinished == 0)
+        return false;
+    return queue->unfinished >= queue->limits.max_jobs
+           || queue->unfinished_bytes + job->queue_bytes
+                  > queue->limits.max_bytes
+           || (job->place_host != NULL
+               && job->place_host->places >= share(queue));
+}
+
+/* Finds the host whose places the job's place is to be counted among. */
+static int find_place_host_locked(struct pf_urlqueue *queue,
+                                  struct pfetch_job *job)
+{
+    bool is_new;
+
+    job->place_host = NULL;
+    if (job->url == NULL)
+        return 0;
+    job->place_host = pf_host_get(&queue->hosts, job->url->host, &is_new);
+    if (job->place_host == NULL)
+        return PFETCH_ENOMEM;
+    if (is_new)
+        set_limits(queue, job->place_host);
+    return 0;
+}
+
+int pf_urlqueue_reserve(struct pf_urlqueue *queue, struct pfetch_job *job)
+{
+    int error;
+
+    pf_mutex_lock(&queue->lock);
+    for (;;) {
+        if (queue->is_stopped || queue->is_closed) {
+            error = PFETCH_ESTOPPED;
+            break;
+        }
+        /* Found anew each time: without jobs it may have been forgotten. */
+        error = find_place_host_locked(queue, job);
+        if (error != 0 || !is_full_locked(queue, job))
+            break;
+        if (job->place_host != NULL)
+            place_locked(queue, job->place_host, clock_us(queue));
+        queue->is_full_waited = true;
+        pf_cond_wait(&queue->not_full, &queue->lock);
+    }
+    if (error == 0) {
+        queue->unfinished++;
+        queue->unfinished_bytes += job->queue_bytes;
+        if (job->place_host != NULL)
+            job->place_host->places++;
+    } else {
+        job->place_host = NULL;
+    }
+    pf_mutex_unlock(&queue->lock);
+    return error;
+}
+
+void pf_urlqueue_release(struct pf_urlqueue *queue, struct pfetch_job *jobs)
+{
+    bool wake;
+
+    pf_mutex_lock(&queue->lock);
+    for (struct pfetch_job *job = jobs; job != NULL; job = job->next) {
+        struct pf_host *host = job->place_host;
+
+        queue->unfinished--;
+        queue->unfinished_bytes -= job->queue_bytes;
+        job->place_host = NULL;
+        if (host != NULL && --host->places == 0)
+            place_locked(queue, host, clock_us(queue));
+    }
+    wake = queue->is_full_waited;
+    queue->is_full_waited = false;
+    pf_mutex_unlock(&queue->lock);
+    if (wake)
+        pf_cond_broadcast(&queue->not_full);
 }
 
 /* --- jobs ------------------------------------------------------------------ */

@@ -92,15 +92,16 @@ int pf_urlqueue_init(struct pf_urlqueue *queue,
 /* No thread may use it any more, and no job may be left inside. */
 void pf_urlqueue_fini(struct pf_urlqueue *queue);
 
-/* Reserves a place for a job with that many bytes of text.  Blocks while the
- * queue is full; woken by pf_urlqueue_release() and pf_urlqueue_stop().  A
+/* Reserves a place for a job, which has its URL (or none) and queue_bytes.
+ * Blocks while the queue is full, or while the host of the URL has its share
+ * of the places; woken by pf_urlqueue_release() and pf_urlqueue_stop().  A
  * queue without any unfinished job takes a text of any length.  0, or
- * PFETCH_ESTOPPED: nothing was reserved. */
-int pf_urlqueue_reserve(struct pf_urlqueue *queue, size_t bytes);
+ * PFETCH_ESTOPPED or PFETCH_ENOMEM: nothing was reserved. */
+int pf_urlqueue_reserve(struct pf_urlqueue *queue, struct pfetch_job *job);
 
-/* Gives back the places of jobs that are finished.  Never waits. */
-void pf_urlqueue_release(struct pf_urlqueue *queue, size_t jobs,
-                         size_t bytes);
+/* Gives back the places of jobs that are finished, a list linked by `next`,
+ * which stays the caller's.  Never waits. */
+void pf_urlqueue_release(struct pf_urlqueue *queue, struct pfetch_job *jobs);
 
 /* Hands over a job for which a place is reserved.  On PFETCH_ESTOPPED (stopped
  * or closed) or PFETCH_ENOMEM the job stays with the caller.  Never waits. */

@@ -6,7 +6,8 @@
  * order, under no lock: blocks become begin() and take(), a verdict becomes
  * end(), a record, and the end of the job.  Blocks go back to the pool as
  * soon as they are taken, since workers may wait for them; places in the URL
- * queue are given back once per round, or after a few hundred jobs.
+ * queue are given back once per round, or after a few hundred jobs, which are
+ * freed then.
  *
  * A job that the handler gives up is marked cancelled: its worker aborts the
  * transfer, blocks still on their way are dropped, and its verdict becomes
@@ -108,10 +109,16 @@ static void deliver_block(struct pf_writer *w, struct pf_block *block)
 
 static void release_places(struct pf_writer *w)
 {
-    if (w->released_jobs == 0)
+    struct pfetch_job *job;
+
+    if (w->finished == NULL)
         return;
-    pf_urlqueue_release(w->urls, w->released_jobs, w->released_bytes);
-    w->released_jobs = w->released_bytes = 0;
+    pf_urlqueue_release(w->urls, w->finished);
+    while ((job = w->finished) != NULL) {
+        w->finished = job->next;
+        pf_job_free(job);
+    }
+    w->finished_jobs = 0;
 }
 
 /* The job is over: its record, and its end. */
@@ -123,10 +130,9 @@ static void finish_job(struct pf_writer *w, struct pfetch_job *job)
     if (w->on_record != NULL)
         w->on_record(w->record_user, &record);
     pf_stat_add(&w->stats->status[job->status], 1);
-    w->released_jobs++;
-    w->released_bytes += job->queue_bytes;
-    pf_job_free(job);
-    if (w->released_jobs >= RELEASE_JOBS)
+    job->next = w->finished;
+    w->finished = job;
+    if (++w->finished_jobs >= RELEASE_JOBS)
         release_places(w);
 }
 

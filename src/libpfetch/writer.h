@@ -29,8 +29,8 @@ struct pf_writer {
 
     /* The writer thread's own. */
     size_t pending;             /* jobs whose end() answered PFETCH_PENDING */
-    size_t released_jobs;       /* finished, not yet told to the URL queue */
-    size_t released_bytes;
+    struct pfetch_job *finished; /* a list: not yet told to the URL queue */
+    size_t finished_jobs;       /* in that list */
     bool is_broken;             /* no begin and take any more */
 };
 

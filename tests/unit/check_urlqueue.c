@@ -135,15 +135,32 @@ struct helper {
     pthread_t thread;
     size_t bytes;           /* to reserve */
     int error;
-    struct pfetch_job *job; /* popped */
+    struct pfetch_job *job; /* popped; or to reserve for, else NULL */
     _Atomic bool is_done;
 };
+
+/* Jobs without a URL, which count for nothing but places. */
+static int reserve(size_t bytes)
+{
+    struct pfetch_job job = { .queue_bytes = bytes };
+
+    return pf_urlqueue_reserve(&queue, &job);
+}
+
+static void release(size_t bytes)
+{
+    struct pfetch_job job = { .queue_bytes = bytes };
+
+    pf_urlqueue_release(&queue, &job);
+}
 
 static void *run_reserve(void *arg)
 {
     struct helper *helper = arg;
 
-    helper->error = pf_urlqueue_reserve(&queue, helper->bytes);
+    helper->error = helper->job != NULL
+                        ? pf_urlqueue_reserve(&queue, helper->job)
+                        : reserve(helper->bytes);
     atomic_store(&helper->is_done, true);
     return NULL;
 }
@@ -164,6 +181,13 @@ static void start_helper(struct helper *helper, void *(*run)(void *),
     helper->job = NULL;
     atomic_init(&helper->is_done, false);
     helper->thread = unit_start(run, helper);
+}
+
+static void start_reserver(struct helper *helper, struct pfetch_job *job)
+{
+    helper->job = job;
+    atomic_init(&helper->is_done, false);
+    helper->thread = unit_start(run_reserve, helper);
 }
 
 static void join_helper(struct helper *helper)
@@ -232,13 +256,13 @@ START_TEST(reserve_blocks_at_the_bound_of_jobs)
     struct helper helper;
 
     open_queue(2, 1000);
-    ck_assert_int_eq(pf_urlqueue_reserve(&queue, 1), 0);
-    ck_assert_int_eq(pf_urlqueue_reserve(&queue, 1), 0);
+    ck_assert_int_eq(reserve(1), 0);
+    ck_assert_int_eq(reserve(1), 0);
     start_helper(&helper, run_reserve, 1);
     AWAIT(is_reserver_waiting());
     ck_assert(!atomic_load(&helper.is_done));
     ck_assert_uint_eq(queue.unfinished, 2);
-    pf_urlqueue_release(&queue, 1, 1);
+    release(1);
     join_helper(&helper);
     ck_assert_int_eq(helper.error, 0);
     ck_assert_uint_eq(queue.unfinished, 2);
@@ -252,14 +276,14 @@ START_TEST(reserve_blocks_at_the_bound_of_bytes)
     struct helper helper;
 
     open_queue(100, 10);
-    ck_assert_int_eq(pf_urlqueue_reserve(&queue, 4), 0);
-    ck_assert_int_eq(pf_urlqueue_reserve(&queue, 6), 0);
+    ck_assert_int_eq(reserve(4), 0);
+    ck_assert_int_eq(reserve(6), 0);
     start_helper(&helper, run_reserve, 5);
     AWAIT(is_reserver_waiting());
-    pf_urlqueue_release(&queue, 1, 4); /* not enough */
+    release(4); /* not enough */
     AWAIT(is_reserver_waiting());
     ck_assert(!atomic_load(&helper.is_done));
-    pf_urlqueue_release(&queue, 1, 6);
+    release(6);
     join_helper(&helper);
     ck_assert_int_eq(helper.error, 0);
     ck_assert_uint_eq(queue.unfinished_bytes, 5);
@@ -270,12 +294,21 @@ END_TEST
 START_TEST(an_empty_queue_takes_a_text_of_any_length)
 {
     open_queue(2, 10);
-    ck_assert_int_eq(pf_urlqueue_reserve(&queue, 1000), 0);
-    pf_urlqueue_release(&queue, 1, 1000);
-    ck_assert_int_eq(pf_urlqueue_reserve(&queue, 10), 0);
+    ck_assert_int_eq(reserve(1000), 0);
+    release(1000);
+    ck_assert_int_eq(reserve(10), 0);
     close_queue();
 }
 END_TEST
+
+static void release_three(void)
+{
+    struct pfetch_job jobs[3] = { { .queue_bytes = 1, .next = &jobs[1] },
+                                  { .queue_bytes = 1, .next = &jobs[2] },
+                                  { .queue_bytes = 1 } };
+
+    pf_urlqueue_release(&queue, jobs);
+}
 
 /* Several wait; all places come back at once. */
 START_TEST(release_wakes_all_who_fit)
@@ -284,11 +317,11 @@ START_TEST(release_wakes_all_who_fit)
 
     open_queue(3, 1000);
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(pf_urlqueue_reserve(&queue, 1), 0);
+        ck_assert_int_eq(reserve(1), 0);
     for (int i = 0; i < 3; i++)
         start_helper(&helpers[i], run_reserve, 1);
     AWAIT(is_reserver_waiting());
-    pf_urlqueue_release(&queue, 3, 3);
+    release_three();
     for (int i = 0; i < 3; i++) {
         join_helper(&helpers[i]);
         ck_assert_int_eq(helpers[i].error, 0);
@@ -303,7 +336,7 @@ START_TEST(stop_and_close_wake_who_reserves)
     struct helper helpers[2];
 
     open_queue(1, 1000);
-    ck_assert_int_eq(pf_urlqueue_reserve(&queue, 1), 0);
+    ck_assert_int_eq(reserve(1), 0);
     start_helper(&helpers[0], run_reserve, 1);
     start_helper(&helpers[1], run_reserve, 1);
     AWAIT(is_reserver_waiting());
@@ -316,7 +349,72 @@ START_TEST(stop_and_close_wake_who_reserves)
         ck_assert_int_eq(helpers[i].error, PFETCH_ESTOPPED);
     }
     ck_assert_uint_eq(queue.unfinished, 1);
-    ck_assert_int_eq(pf_urlqueue_reserve(&queue, 1), PFETCH_ESTOPPED);
+    ck_assert_int_eq(reserve(1), PFETCH_ESTOPPED);
+    close_queue();
+}
+END_TEST
+
+/* A job with a place; in the queue, too, if it got one. */
+static struct pfetch_job *add(const char *host, uint64_t n)
+{
+    struct pfetch_job *job;
+    char url[64];
+
+    (void)snprintf(url, sizeof(url), "http://%s/%d", host, (int)n);
+    job = unit_job(url, n);
+    job->queue_bytes = 1;
+    ck_assert_int_eq(pf_urlqueue_reserve(&queue, job), 0);
+    ck_assert_int_eq(pf_urlqueue_push(&queue, job), 0);
+    return job;
+}
+
+static void end(struct pfetch_job *job)
+{
+    leave_queue(job);
+    job->next = NULL;
+    pf_urlqueue_release(&queue, job);
+    pf_job_free(job);
+}
+
+/* Whatever is done with its jobs, redirects included: the share is that of the
+ * host that the list names. */
+START_TEST(one_host_leaves_places_to_others)
+{
+    struct helper helper;
+    struct pfetch_job *slow[6], *other, *late;
+
+    open_queue(8, 1000);
+    for (uint64_t n = 0; n < 6; n++)
+        slow[n] = add("slow", n);
+    for (uint64_t n = 0; n < 6; n++)
+        ck_assert_ptr_eq(pop(n), slow[n]);
+    redirect(slow[0], "http://elsewhere/");
+    retry(slow[1], AN_HOUR_MS);
+    late = unit_job("http://slow:81/", 7);
+    late->queue_bytes = 1;
+    start_reserver(&helper, late);
+    AWAIT(is_reserver_waiting());
+    /* Others have room, but only until all places are taken. */
+    other = add("other", 8);
+    ck_assert_ptr_eq(pop(0), slow[0]);
+    ck_assert_ptr_eq(pop(8), other);
+    end(other);
+    AWAIT(is_reserver_waiting());
+    ck_assert(!atomic_load(&helper.is_done));
+    end(slow[0]);
+    join_helper(&helper);
+    ck_assert_int_eq(helper.error, 0);
+    ck_assert_uint_eq(late->place_host->places, 6);
+    ck_assert_int_eq(pf_urlqueue_push(&queue, late), 0);
+    ck_assert_ptr_eq(pop(7), late);
+    end(late);
+    for (int i = 2; i < 6; i++)
+        end(slow[i]);
+    pf_urlqueue_stop(&queue);
+    ck_assert_ptr_eq(pf_urlqueue_take_left(&queue), slow[1]);
+    pf_urlqueue_release(&queue, slow[1]);
+    pf_job_free(slow[1]);
+    ck_assert_uint_eq(queue.unfinished, 0);
     close_queue();
 }
 END_TEST
@@ -722,7 +820,7 @@ START_TEST(stop_wakes_all)
     retry(job, AN_HOUR_MS);
     for (int i = 0; i < N; i++)
         start_helper(&helpers[i], run_pop, 0);
-    ck_assert_int_eq(pf_urlqueue_reserve(&queue, 1), 0);
+    ck_assert_int_eq(reserve(1), 0);
     start_helper(&reserver, run_reserve, 1);
     AWAIT(sleepers() == N && has_timekeeper() && is_reserver_waiting());
     pf_urlqueue_stop(&queue);
@@ -821,11 +919,10 @@ static void storm_host(char *url, size_t size, uint64_t *random)
 
 static void end_job(struct storm *storm, struct pfetch_job *job)
 {
-    size_t bytes = job->queue_bytes;
-
     atomic_fetch_add(&storm->ended[job->request.n], 1);
+    job->next = NULL;
+    pf_urlqueue_release(&queue, job);
     pf_job_free(job);
-    pf_urlqueue_release(&queue, 1, bytes);
     if (atomic_fetch_add(&storm->ended_count, 1) + 1 == storm->stop_after)
         pf_urlqueue_stop(&queue);
 }
@@ -868,12 +965,14 @@ static void *run_storm_adder(void *arg)
         char url[32];
 
         storm_host(url, sizeof(url), &random);
-        if (pf_urlqueue_reserve(&queue, strlen(url)) != 0)
-            break;
         job = unit_job(url, n);
         job->queue_bytes = strlen(url);
+        if (pf_urlqueue_reserve(&queue, job) != 0) {
+            pf_job_free(job);
+            break;
+        }
         if (pf_urlqueue_push(&queue, job) != 0) {
-            pf_urlqueue_release(&queue, 1, job->queue_bytes);
+            pf_urlqueue_release(&queue, job);
             pf_job_free(job);
             break;
         }
@@ -927,6 +1026,7 @@ int main(void)
     tcase_add_test(tests, an_empty_queue_takes_a_text_of_any_length);
     tcase_add_test(tests, release_wakes_all_who_fit);
     tcase_add_loop_test(tests, stop_and_close_wake_who_reserves, 0, 2);
+    tcase_add_test(tests, one_host_leaves_places_to_others);
     tcase_add_test(tests, pop_sleeps_until_a_push);
     tcase_add_test(tests, as_many_wake_as_jobs_come);
     tcase_add_test(tests, close_wakes_all_sleepers);
