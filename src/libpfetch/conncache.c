@@ -209,13 +209,13 @@ static struct pf_slot *take_idle(struct pf_conncache *cache, const char *key,
 
 /* One slot that is beyond the limits, taken out; NULL: none is. */
 static struct pf_slot *take_surplus(struct pf_conncache *cache,
-                                    int64_t now_ms)
+                                    size_t max_idle, int64_t now_ms)
 {
     struct pf_slot *slot;
 
     pf_mutex_lock(&cache->lock);
     slot = cache->oldest;
-    if (slot != NULL && cache->idle <= cache->max_idle
+    if (slot != NULL && cache->idle <= max_idle
         && now_ms - slot->idle_since_ms <= cache->max_age_ms)
         slot = NULL;
     if (slot != NULL)
@@ -266,6 +266,14 @@ void pf_conncache_give(struct pf_conncache *cache, struct pf_slot *slot,
         add_idle_locked(cache, slot);
         pf_mutex_unlock(&cache->lock);
     }
-    while ((slot = take_surplus(cache, now_ms)) != NULL)
+    while ((slot = take_surplus(cache, cache->max_idle, now_ms)) != NULL)
+        free_slot(slot);
+}
+
+void pf_conncache_close_idle(struct pf_conncache *cache)
+{
+    struct pf_slot *slot;
+
+    while ((slot = take_surplus(cache, 0, pf_now_ms())) != NULL)
         free_slot(slot);
 }

@@ -59,6 +59,10 @@ struct pf_slot *pf_conncache_lease(struct pf_conncache *cache,
 int pf_slot_attach(struct pf_slot *slot, CURL *easy);
 void pf_slot_detach(CURL *easy);
 
+/* Closes all idle connections, for the descriptors they have.  Any thread;
+ * does I/O. */
+void pf_conncache_close_idle(struct pf_conncache *cache);
+
 /* Takes a slot back: kept if it has an open connection and keep is true,
  * closed otherwise; then closes what is beyond the limits. */
 void pf_conncache_give(struct pf_conncache *cache, struct pf_slot *slot,

@@ -76,6 +76,7 @@ struct pfetch_job {
     struct pf_heap_node expiry;     /* in the heap of deadlines, if it has one */
     int64_t deadline_us;            /* --timeout; PF_NEVER: none, or not begun */
     uint64_t hold_seen;             /* its host's hold_seq when it was popped */
+    int64_t popped_us;              /* to be run, last */
     unsigned attempts, hops;
     int64_t resume_offset;          /* > 0: ask for the rest from here on */
     int64_t resume_total;           /* -1: not known */

@@ -399,6 +399,7 @@ static struct pf_urlqueue_limits urlqueue_limits(
         .probe_ms = o->retry_delay_ms,
         .probe_max_ms = o->retry_max_delay_ms,
         .probes = o->retries < 1 ? 1 : o->retries,
+        .shortage_ms = o->connect_timeout_ms,
     };
 }
 

@@ -37,7 +37,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Of a body that will not be stored, this much is read to keep the
  * connection; a longer one closes it. */
@@ -609,10 +611,40 @@ static void fail_cut(struct pf_transfer *t, const char *how)
                            a->body_bytes);
 }
 
-static bool is_out_of_descriptors(int error)
+static bool is_shortage(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOBUFS
            || error == ENOMEM;
+}
+
+/* The resolver does not tell a name it could not ask for from one that is not
+ * there.  So see whether there is a descriptor for a socket. */
+static int find_shortage(void)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return is_shortage(errno) ? errno : 0;
+    (void)close(fd); /* never used */
+    return 0;
+}
+
+static void fail_short_of(struct pf_transfer *t, const char *text)
+{
+    fail(t, PFETCH_CLASS_LOCAL, true, text);
+    t->attempt->is_short_of = true;
+}
+
+static void classify_unresolved(struct pf_transfer *t, const char *text)
+{
+    int error;
+
+    if (strstr(text, "thread") != NULL)
+        fail_short_of(t, "no thread could be started to resolve a name");
+    else if ((error = find_shortage()) != 0)
+        fail_short_of(t, strerror(error));
+    else
+        fail(t, PFETCH_CLASS_DNS, true, text);
 }
 
 /* A handshake that was cut off may work the next time; one that the TLS
@@ -644,13 +676,11 @@ static void classify(struct pf_transfer *t, CURLcode rc, int local_errno)
         fail(t, PFETCH_CLASS_PROXY, false, text);
         break;
     case CURLE_COULDNT_RESOLVE_HOST:
-        fail(t, strstr(text, "thread") != NULL ? PFETCH_CLASS_LOCAL
-                                               : PFETCH_CLASS_DNS,
-             true, text);
+        classify_unresolved(t, text);
         break;
     case CURLE_COULDNT_CONNECT:
-        if (is_out_of_descriptors(local_errno))
-            fail(t, PFETCH_CLASS_LOCAL, true, strerror(local_errno));
+        if (is_shortage(local_errno))
+            fail_short_of(t, strerror(local_errno));
         else
             fail(t, phase(t), true, text);
         break;

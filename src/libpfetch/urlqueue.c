@@ -46,6 +46,11 @@
  * comes later.  A job is parked once and concluded once, so this costs O(1) a
  * job.
  *
+ * Shortage.  When descriptors or threads are missing here, no host is to blame
+ * and no other host would fare better: nothing starts for a while, which grows
+ * until something that began after that comes through.  If nothing does for
+ * limits.shortage_ms it is not going to pass.
+ *
  * Sleeping workers: all but one wait on `runnable` without a deadline; one,
  * the timekeeper, waits on `due` until the first timer, and is told of every
  * earlier one.  So a retry that comes due wakes one worker, and a push wakes
@@ -66,7 +71,9 @@ enum {
     DOWN_AFTER = 5,      /* failures to connect in a row */
     RAISE_AFTER = 10,    /* good answers, times the number allowed at once */
     REMEMBER_US = 60 * 1000 * 1000, /* what is known of a host without jobs */
-    CREDIT_US = 50 * 1000 /* a start that came late is made up for, so far */
+    CREDIT_US = 50 * 1000, /* a start that came late is made up for, so far */
+    SHORT_PAUSE_US = 250 * 1000, /* the first, and the longest */
+    SHORT_PAUSE_MAX_US = 4000 * 1000
 };
 
 static int64_t clock_us(const struct pf_urlqueue *queue)
@@ -398,6 +405,32 @@ static void raise_locked(struct pf_host *host)
     host->good = 0;
 }
 
+/* --- shortage -------------------------------------------------------------- */
+
+static void shortage_locked(struct pf_urlqueue *queue, int64_t now_us,
+                            const char *why, struct pf_host_notice *notice)
+{
+    int kind = queue->shortage_said ? PF_NOTICE_SHORTAGE_AGAIN
+                                    : PF_NOTICE_SHORTAGE;
+
+    if (queue->short_since_us == 0) {
+        queue->short_since_us = now_us;
+        queue->short_pause_us = SHORT_PAUSE_US;
+    } else if (now_us < queue->short_until_us) {
+        kind = PF_NOTICE_NONE; /* several workers have met the same one */
+    } else if (now_us - queue->short_since_us
+               > queue->limits.shortage_ms * 1000) {
+        kind = PF_NOTICE_SHORTAGE_LASTS;
+    } else {
+        queue->short_pause_us = earlier(queue->short_pause_us * 2,
+                                        SHORT_PAUSE_MAX_US);
+    }
+    if (kind != PF_NOTICE_NONE)
+        queue->short_until_us = now_us + queue->short_pause_us;
+    say(notice, kind, queue->short_pause_us, "", why);
+    queue->shortage_said = true;
+}
+
 static void note_contact_locked(struct pf_urlqueue *queue,
                                 struct pfetch_job *job,
                                 const struct pf_contact *contact,
@@ -407,8 +440,14 @@ static void note_contact_locked(struct pf_urlqueue *queue,
     bool after_hold = job->hold_seen == host->hold_seq;
 
     notice->kind = PF_NOTICE_NONE;
+    if (contact->kind > PF_CONTACT_SHORTAGE
+        && job->popped_us > queue->short_since_us)
+        queue->short_since_us = 0; /* it has passed */
     switch (contact->kind) {
     case PF_CONTACT_NONE:
+        break;
+    case PF_CONTACT_SHORTAGE:
+        shortage_locked(queue, now_us, contact->why, notice);
         break;
     case PF_CONTACT_ANSWERED:
         origin_answers_locked(queue, job, notice);
@@ -533,6 +572,7 @@ static struct pfetch_job *take_turn_locked(struct pf_urlqueue *queue,
         if (job != NULL) {
             job->order = PF_ORDER_RUN;
             job->hold_seen = host->hold_seq;
+            job->popped_us = now_us;
             host->running++;
             if (host->peak < host->running)
                 host->peak = host->running;
@@ -559,13 +599,19 @@ static struct pfetch_job *take_concluded_locked(struct pf_urlqueue *queue)
     return job;
 }
 
+/* Before this nothing starts, whatever its host. */
+static int64_t start_us_locked(const struct pf_urlqueue *queue)
+{
+    return later(queue->next_start_us, queue->short_until_us);
+}
+
 /* When something may run next, as things stand; may be past. */
 static int64_t next_event_locked(const struct pf_urlqueue *queue)
 {
     int64_t us = PF_NEVER;
 
     if (queue->first_ready != NULL)
-        us = queue->next_start_us;
+        us = start_us_locked(queue);
     if (!pf_heap_is_empty(&queue->timers))
         us = earlier(us, pf_heap_min(&queue->timers)->key);
     if (!pf_heap_is_empty(&queue->expiries))
@@ -585,7 +631,7 @@ static struct pfetch_job *try_pop_locked(struct pf_urlqueue *queue,
     now_us = clock_us(queue);
     fire_timers_locked(queue, now_us);
     fire_expiries_locked(queue, now_us);
-    if (queue->next_start_us <= now_us)
+    if (start_us_locked(queue) <= now_us)
         job = take_turn_locked(queue, now_us);
     if (job == NULL)
         job = take_concluded_locked(queue);
@@ -924,7 +970,8 @@ bool pf_urlqueue_retry(struct pf_urlqueue *queue, struct pfetch_job *job,
     now_us = clock_us(queue);
     note_contact_locked(queue, job, contact, now_us, notice);
     due_us = later(now_us + delay_ms * 1000, job->host->hold_until_us);
-    in_time = due_us < job->deadline_us;
+    in_time = due_us < job->deadline_us
+              && notice->kind != PF_NOTICE_SHORTAGE_LASTS;
     if (in_time) {
         move_locked(queue, job, now_us);
         job->host->running--;

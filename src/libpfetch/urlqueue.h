@@ -24,6 +24,8 @@ struct pf_urlqueue_limits {
     int64_t probe_ms, probe_max_ms;   /* pause before the first probe, longest */
     unsigned burst;            /* starts after a hold that count as one try */
     unsigned probes;           /* of an origin that is set aside */
+    int64_t shortage_ms;       /* how long descriptors or threads may be
+                                * missing */
     int64_t (*now_us)(void *data); /* the clock; NULL: pf_now_us() */
     void *clock_data;
 };
@@ -40,6 +42,10 @@ struct pf_urlqueue {
     struct pf_heap expiries;    /* jobs inside that have a deadline */
     struct pf_job_list concluded; /* popped before all others, not to run */
     int64_t next_start_us;      /* by limits.interval_us */
+    int64_t short_since_us;     /* something is missing here; 0: nothing is */
+    int64_t short_until_us;     /* nothing starts before */
+    int64_t short_pause_us;     /* the last pause */
+    bool shortage_said;         /* a person has been told */
     size_t unfinished;          /* places reserved and not released */
     size_t unfinished_bytes;
     size_t inside;              /* jobs waiting, delayed or running */
@@ -57,6 +63,8 @@ struct pf_urlqueue {
 /* How far an attempt came with its host. */
 enum pf_contact_kind {
     PF_CONTACT_NONE,        /* it says nothing about the host */
+    PF_CONTACT_SHORTAGE,    /* nor was it begun: descriptors or threads are
+                             * missing here */
     PF_CONTACT_ANSWERED,    /* a response that does not ask to slow down */
     PF_CONTACT_SLOW_DOWN,   /* 429 or 503 */
     PF_CONTACT_BROKEN,      /* connected, but no whole answer */
@@ -79,7 +87,10 @@ struct pf_host_notice {
         PF_NOTICE_HOLD_AGAIN, /* that has been said of the host before */
         PF_NOTICE_SET_ASIDE, /* one job will probe the origin after ms */
         PF_NOTICE_DOWN,      /* the probes are spent */
-        PF_NOTICE_BACK       /* the origin answers again */
+        PF_NOTICE_BACK,      /* the origin answers again */
+        PF_NOTICE_SHORTAGE,  /* nothing starts at all for ms */
+        PF_NOTICE_SHORTAGE_AGAIN, /* that has been said before */
+        PF_NOTICE_SHORTAGE_LASTS /* for longer than limits.shortage_ms */
     } kind;
     int64_t ms;
     char name[80];           /* host or origin, cut to fit */
@@ -120,8 +131,8 @@ struct pfetch_job *pf_urlqueue_try_pop(struct pf_urlqueue *queue,
 
 /* Puts a popped job back, to run again after delay_ms, or later if its host is
  * held back or set aside.  Never waits.  False: that would be after
- * job->deadline_us; the job stays with the caller, as popped.  *notice is
- * filled in by this and by leave. */
+ * job->deadline_us, or a shortage lasts (*notice says so); the job stays with
+ * the caller, as popped.  *notice is filled in by this and by leave. */
 bool pf_urlqueue_retry(struct pf_urlqueue *queue, struct pfetch_job *job,
                        int64_t delay_ms, const struct pf_contact *contact,
                        struct pf_host_notice *notice);

@@ -16,6 +16,8 @@ struct pf_attempt {
     struct pfetch_failure why;
     bool transient;     /* such a failure may be gone at the next attempt */
     bool is_place;      /* class local: nothing else will work here either */
+    bool is_short_of;   /* class local: descriptors or threads were missing,
+                         * and may be there again */
     bool is_stopped;    /* aborted by a stop, or by the handler */
 
     struct pf_response *response; /* a reference; NULL: out of memory */

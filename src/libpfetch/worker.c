@@ -39,6 +39,8 @@ static struct pf_contact contact_of(struct pf_worker *w,
     struct pf_contact contact = { .kind = PF_CONTACT_NONE,
                                   .retry_after_ms = -1, .why = a->why.text };
 
+    if (a->is_short_of)
+        contact.kind = PF_CONTACT_SHORTAGE;
     if (a->is_stopped || a->why.cls == PFETCH_CLASS_LOCAL || r == NULL)
         return contact;
     if (a->why.cls == PFETCH_CLASS_DNS || a->why.cls == PFETCH_CLASS_CONNECT
@@ -116,6 +118,14 @@ static void say_notice(struct pf_worker *w,
     case PF_NOTICE_BACK:
         (void)snprintf(text, sizeof(text), "%s is back", notice->name);
         break;
+    case PF_NOTICE_SHORTAGE:
+        (void)snprintf(text, sizeof(text),
+                       "%s (here, not at a server): nothing new starts until "
+                       "that passes", notice->why);
+        break;
+    case PF_NOTICE_SHORTAGE_AGAIN:
+    case PF_NOTICE_SHORTAGE_LASTS:
+        return;
     }
     if (o->on_notice != NULL)
         o->on_notice(o->user, text);
@@ -164,9 +174,7 @@ static void finish_failed(struct pf_worker *w, struct pfetch_job *job,
                           const struct pf_contact *contact)
 {
     drop_tail(w, pf_body_tail(&w->body));
-    /* Descriptors or threads that are still missing after all retries are
-     * missing for the other URLs, too. */
-    if (a->is_place || a->why.cls == PFETCH_CLASS_LOCAL)
+    if (a->is_place)
         w->context->on_broken(w->context->user, &a->why);
     note_attempt(job, a);
     pf_job_set_verdict(job, PFETCH_STATUS_FAILED, a->why.cls, a->why.text);
@@ -298,6 +306,30 @@ static void keep_for_continuation(struct pf_worker *w, struct pfetch_job *job,
                             pf_whole_length(a), etag);
 }
 
+/* Descriptors or threads are missing: that was no attempt, and nothing starts
+ * until they are there again. */
+static void wait_out(struct pf_worker *w, struct pfetch_job *job,
+                     struct pf_attempt *a)
+{
+    struct pf_contact contact = contact_of(w, a);
+    struct pf_host_notice notice;
+
+    drop_tail(w, pf_body_tail(&w->body)); /* there is none */
+    pf_conncache_close_idle(w->context->transfer->conncache);
+    job->attempts--;
+    note_attempt(job, a);
+    pf_job_set_verdict(job, PFETCH_STATUS_FAILED, a->why.cls, a->why.text);
+    pf_job_set_url(job, job->home);
+    job->hops = 0;
+    if (pf_urlqueue_retry(w->context->urls, job, 0, &contact, &notice)) {
+        say_notice(w, &notice);
+        return;
+    }
+    if (notice.kind == PF_NOTICE_SHORTAGE_LASTS)
+        w->context->on_broken(w->context->user, &a->why);
+    push_verdict(w, job, NULL, &no_contact);
+}
+
 static void retry(struct pf_worker *w, struct pfetch_job *job,
                   struct pf_attempt *a, bool restart)
 {
@@ -392,7 +424,10 @@ static void run_job(struct pf_worker *w, struct pfetch_job *job)
         redirect(w, job, &attempt);
         break;
     case PF_RETRY:
-        retry(w, job, &attempt, false);
+        if (attempt.is_short_of && !is_cancelled(job))
+            wait_out(w, job, &attempt);
+        else
+            retry(w, job, &attempt, false);
         break;
     case PF_RESTART:
         retry(w, job, &attempt, true);

@@ -282,6 +282,64 @@ def the_soft_limit_is_raised(tmp):
         check_same(server.stats()["requests_active_max"], 100)
 
 
+def starve(process):
+    """No more descriptors for a running pfetch; answers how to undo it."""
+    limits = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    return lambda: resource.prlimit(process.pid, resource.RLIMIT_NOFILE,
+                                    limits)
+
+
+@tap.case
+def descriptors_that_come_back(tmp):
+    "transfers are held back, with one message, and no server is blamed"
+    with common.server() as server:
+        names = [f"/delay=20/connclose/f{i}" for i in range(60)]
+        common.write_list(tmp / "list", [
+            server.url(n, host="localhost" if i % 2 else "127.0.0.1")
+            for i, n in enumerate(names)])
+        with common.started(tmp, "-t", "4", "--handler", "null", "-i",
+                            tmp / "list") as process:
+            server.wait(lambda s: s["requests"] >= 4)
+            feed = starve(process)
+            common.until(lambda: "nothing new starts"
+                         in (tmp / "err").read_text(), "the message")
+            begun = server.stats()["requests"]
+            feed()
+            check_same(process.wait(30), 0)
+        assert begun < 60, "the descriptors were not missing in time"
+        said = (tmp / "err").read_text()
+        check_same(said.count("nothing new starts"), 1)
+        records = common.by_n(common.read_records(tmp / "results"))
+        check_same(len(records), 60)
+        for record in records.values():
+            check_same((record["status"], record["attempts"]), ("ok", 1))
+        for name in names:
+            check_same(server.hits(name), 1)
+
+
+@tap.case
+def descriptors_gone_for_good(tmp):
+    "status 3, class local, and one record each"
+    with common.server() as server:
+        common.write_list(tmp / "list", [
+            server.url(f"/delay=20/connclose/f{i}") for i in range(200)])
+        with common.started(tmp, "-t", "4", "--handler", "null",
+                            "--connect-timeout", "1s", "-i",
+                            tmp / "list") as process:
+            server.wait(lambda s: s["requests"] >= 4)
+            starve(process)
+            check_same(process.wait(30), 3)
+        said = (tmp / "err").read_text()
+        assert "Too many open files" in said, said
+        records = common.by_n(common.read_records(tmp / "results"))
+        check_same(len(records), 200)
+        classes = {r.get("error") for r in records.values()
+                   if r["status"] == "failed"}
+        check_same(classes, {"local"})
+        assert any(r["status"] == "not-attempted" for r in records.values())
+
+
 @tap.case
 def a_file_size_limit(tmp):
     "ulimit -f: that URL fails, class local; the others do not"

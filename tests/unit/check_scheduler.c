@@ -44,6 +44,7 @@ static struct pf_urlqueue_limits usual_limits(void)
         .max_jobs = 1000000, .max_bytes = 1 << 30,
         .hold_ms = 5000, .hold_max_ms = 60000, .retry_after_max_ms = 300000,
         .probe_ms = 1000, .probe_max_ms = 3000, .burst = 1, .probes = 4,
+        .shortage_ms = 15000,
         .now_us = tell_time, .clock_data = &now,
     };
 }
@@ -337,6 +338,86 @@ START_TEST(no_burst_after_a_pause)
     }
     ck_assert_uint_le(count, 4);
     ck_assert_uint_eq(drain(), 99 - count);
+    close_queue();
+}
+END_TEST
+
+/* --- shortage -------------------------------------------------------------- */
+
+START_TEST(a_shortage_holds_every_host_back_with_one_message)
+{
+    struct pf_urlqueue_limits limits = usual_limits();
+    struct pfetch_job *jobs[3];
+
+    open_queue(&limits);
+    push_many("a", 1, 3);
+    push("b", 4);
+    for (int i = 0; i < 3; i++)
+        jobs[i] = pop();
+    retry_with(jobs[0], 0, contact(PF_CONTACT_SHORTAGE));
+    ck_assert_int_eq(notice.kind, PF_NOTICE_SHORTAGE);
+    retry_with(jobs[1], 0, contact(PF_CONTACT_SHORTAGE));
+    ck_assert_int_eq(notice.kind, PF_NOTICE_NONE);
+    ck_assert_int_eq(pop_none(), 250 * MS);
+    /* Such answers blame no host. */
+    ck_assert_uint_eq(jobs[0]->origin->failures, 0);
+    now += 250 * MS;
+    jobs[0] = pop();
+    retry_with(jobs[0], 0, contact(PF_CONTACT_SHORTAGE));
+    ck_assert_int_eq(notice.kind, PF_NOTICE_SHORTAGE_AGAIN);
+    ck_assert_int_eq(pop_none(), 500 * MS);
+    leave(jobs[2]); /* began before: says nothing */
+    ck_assert_int_eq(pop_none(), 500 * MS);
+    ck_assert_uint_eq(drain(), 3);
+    ck_assert_int_eq(queue.short_since_us, 0);
+    close_queue();
+}
+END_TEST
+
+START_TEST(a_shortage_that_lasts_is_told)
+{
+    struct pf_urlqueue_limits limits = usual_limits();
+    struct pfetch_job *job;
+    int64_t begun, rounds = 0;
+
+    open_queue(&limits);
+    push("a", 1);
+    begun = now;
+    for (;;) {
+        struct pf_contact c = contact(PF_CONTACT_SHORTAGE);
+
+        job = pop();
+        if (!pf_urlqueue_retry(&queue, job, 0, &c, &notice))
+            break;
+        rounds++;
+        now += pop_none();
+    }
+    ck_assert_int_eq(notice.kind, PF_NOTICE_SHORTAGE_LASTS);
+    ck_assert_int_gt(now - begun, 15 * SECOND);
+    ck_assert_int_lt(now - begun, 20 * SECOND);
+    ck_assert_int_gt(rounds, 5);
+    leave(job);
+    close_queue();
+}
+END_TEST
+
+/* As long as something comes through now and then it is not for good. */
+START_TEST(a_shortage_that_comes_and_goes_does_not_last)
+{
+    struct pf_urlqueue_limits limits = usual_limits();
+    int64_t wake_us;
+
+    open_queue(&limits);
+    push_many("a", 1, 100);
+    for (int i = 0; i < 99; i++) {
+        retry_with(pop(), 0, contact(PF_CONTACT_SHORTAGE));
+        ck_assert_int_eq(notice.kind, i == 0 ? PF_NOTICE_SHORTAGE
+                                             : PF_NOTICE_SHORTAGE_AGAIN);
+        ck_assert_ptr_null(pf_urlqueue_try_pop(&queue, &wake_us));
+        now = wake_us;
+        leave(pop());
+    }
+    ck_assert_uint_eq(drain(), 1);
     close_queue();
 }
 END_TEST
@@ -1210,6 +1291,9 @@ int main(void)
     TCase *tests = tcase_create("scheduler");
 
     tcase_add_test(tests, no_more_at_once_than_allowed);
+    tcase_add_test(tests, a_shortage_holds_every_host_back_with_one_message);
+    tcase_add_test(tests, a_shortage_that_lasts_is_told);
+    tcase_add_test(tests, a_shortage_that_comes_and_goes_does_not_last);
     tcase_add_test(tests, hosts_may_be_exceptions);
     tcase_add_test(tests, the_rate_is_right);
     tcase_add_test(tests, the_rate_of_each_host_is_right);
