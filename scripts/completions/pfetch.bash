@@ -19,7 +19,8 @@ _pfetch()
     fi
 
     case $option in
-    -i | --input-file | --user-file | --cacert | --results)
+    -i | --input-file | --user-file | --bearer-file | \
+    --load-cookies | --cacert | -E | --cert | --key | --results)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
@@ -41,6 +42,9 @@ _pfetch()
     --http-version)
         mapfile -t COMPREPLY < <(compgen -W '1.1 2' -- "$cur")
         return ;;
+    --tls-min)
+        mapfile -t COMPREPLY < <(compgen -W '1.0 1.1 1.2 1.3' -- "$cur")
+        return ;;
     -h | --help)
         mapfile -t COMPREPLY < <(compgen -W 'all' -- "$cur")
         return ;;
@@ -49,8 +53,8 @@ _pfetch()
     --retry-delay | --retry-max-delay | --max-retry-after | \
     --max-errors | --max-files | --deadline | --timeout | \
     --connect-timeout | --stall-timeout | --max-size | --max-redirs | \
-    -H | --header | -A | --user-agent | -u | --user | -x | --proxy | \
-    --noproxy)
+    -H | --header | -A | --user-agent | -e | --referer | -u | --user | \
+    --bearer | -x | --proxy | --noproxy | --resolve | --interface)
         return ;;
     esac
 
@@ -65,9 +69,14 @@ _pfetch()
         --max-errors --fail-early --no-fail-early --max-files --deadline
         --timeout --connect-timeout --stall-timeout --max-size --max-redirs
         --allow-downgrade --no-allow-downgrade
-        -H --header -A --user-agent -u --user --user-file
-        -x --proxy --noproxy --http-version
+        --require-length --no-require-length
+        -H --header -A --user-agent -e --referer
+        --compressed --no-compressed -u --user --user-file
+        --bearer --bearer-file --netrc --load-cookies
+        -x --proxy --noproxy --http-version --resolve
+        -4 --ipv4 -6 --ipv6 --interface --deny-private --no-deny-private
         --cacert --capath -k --insecure --no-insecure
+        --tls-min -E --cert --key
         --results -q --quiet -v --verbose -h --help -V --version
         ' -- "$cur")
 }

@@ -292,6 +292,9 @@ struct pfetch_host_options {
     int per_host;     /* transfers at once; 0: no limit; -1: as the others */
     double rate;      /* requests started per second; 0: no limit; below 0: as
                        * the others */
+    const char *username; /* Basic authentication with its origins, instead of
+                       * options.username; NULL: as the others */
+    const char *password;
 };
 
 /* Everything is copied by pfetch_create().  pfetch_options_init() fills in
@@ -332,22 +335,46 @@ struct pfetch_options {
     int64_t max_size_bytes;     /* 0: no limit; else a longer body fails */
     unsigned max_redirs;        /* 20 */
     bool allow_downgrade;       /* false: https to http redirects fail */
+    bool require_length;        /* true: a body whose end cannot be verified
+                                 * (neither length nor chunked) fails */
 
     /* HTTP.  headers, username and password go to each origin named by a
      * request, and after a redirect only to that same origin. */
     const char *const *headers; /* NULL-terminated list of "Name: value" */
     const char *user_agent;     /* "pfetch/VERSION" */
+    const char *referer;        /* the Referer header; NULL: none */
     const char *username;       /* Basic authentication, if not NULL */
     const char *password;
+    const char *bearer;         /* Authorization: Bearer, if not NULL */
+    bool netrc;                 /* true: user names of hosts from a netrc file
+                                 * (CURLOPT_NETRC(3)), where nothing else
+                                 * gives one */
+    const char *netrc_file;     /* NULL: .netrc in the home directory */
+    const char *cookie_file;    /* Netscape format; sent, never changed by what
+                                 * servers set; NULL: no cookies */
+    bool compressed;            /* true: compressed bodies are asked for and
+                                 * stored unpacked; their length is not
+                                 * verified beyond what the coding does, and
+                                 * none of them is continued */
     const char *proxy;          /* as CURLOPT_PROXY(3) */
     const char *noproxy;        /* as CURLOPT_NOPROXY(3) */
     int http_version;           /* 11; 2: HTTP/2 over TLS where offered */
+    int ip_version;             /* 0: any; 4, 6 */
+    const char *interface;      /* as CURLOPT_INTERFACE(3); NULL: any */
+    const char *const *resolve; /* NULL-terminated list of
+                                 * "HOST:PORT:ADDRESS", as CURLOPT_RESOLVE(3) */
+    bool deny_private;          /* true: no connection to an address that is
+                                 * not public (loopback, private, link-local:
+                                 * RFC 6890), whatever name led to it */
 
     /* TLS.  Certificates are verified against these files only, or, when
      * both are NULL, against what libcurl was built to trust. */
     const char *cacert;         /* a PEM file */
     const char *capath;         /* a directory made by openssl-rehash(1) */
     bool insecure;              /* true: verify nothing */
+    int tls_min;                /* 12: TLS 1.2 or later; 10, 11, 13 */
+    const char *cert;           /* our own certificate, a PEM file; NULL: none */
+    const char *key;            /* its key, a PEM file; NULL: in cert */
 
     /* Do everything but fetch: plan() is asked, and each job it lets go ends
      * as PFETCH_STATUS_PLANNED. */

@@ -29,6 +29,7 @@
 
 #include "conncache.h"
 
+#include "address.h"
 #include "hash.h"
 #include "pfetch.h"
 #include "thread.h"
@@ -51,6 +52,10 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose,
     int fd;
 
     (void)purpose; /* there is only one kind for HTTP */
+    if (slot->deny_private && !pf_address_is_public(&address->addr)) {
+        slot->is_denied = true;
+        return CURL_SOCKET_BAD;
+    }
     fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
                 address->protocol);
     if (fd < 0) {
@@ -87,13 +92,15 @@ static void free_slot(struct pf_slot *slot)
     free(slot);
 }
 
-static struct pf_slot *create_slot(const char *key, uint64_t hash)
+static struct pf_slot *create_slot(const char *key, uint64_t hash,
+                                   bool deny_private)
 {
     struct pf_slot *slot = calloc(1, sizeof(*slot));
 
     if (slot == NULL)
         return NULL;
     slot->hash = hash;
+    slot->deny_private = deny_private;
     slot->key = strdup(key);
     slot->share = curl_share_init();
     if (slot->key == NULL || slot->share == NULL
@@ -124,6 +131,7 @@ static bool is_quiet(const struct pf_slot *slot)
 int pf_slot_attach(struct pf_slot *slot, CURL *easy)
 {
     slot->local_errno = 0;
+    slot->is_denied = false;
     if (curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket)
         || curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, slot)
         || curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket)
@@ -141,10 +149,12 @@ void pf_slot_detach(CURL *easy)
 /* --- the idle ones --------------------------------------------------------- */
 
 int pf_conncache_init(struct pf_conncache *cache, size_t max_idle,
-                      int64_t max_age_ms, struct pf_stats *stats)
+                      int64_t max_age_ms, bool deny_private,
+                      struct pf_stats *stats)
 {
     *cache = (struct pf_conncache){ .size = FIRST_SIZE, .max_idle = max_idle,
                                     .max_age_ms = max_age_ms,
+                                    .deny_private = deny_private,
                                     .stats = stats };
     while (cache->size < max_idle)
         cache->size *= 2;
@@ -249,7 +259,7 @@ struct pf_slot *pf_conncache_lease(struct pf_conncache *cache,
         pf_stat_add(&cache->stats->connections_discarded, 1);
         free_slot(slot);
     }
-    return create_slot(key, hash);
+    return create_slot(key, hash, cache->deny_private);
 }
 
 void pf_conncache_give(struct pf_conncache *cache, struct pf_slot *slot,

@@ -25,6 +25,8 @@ struct pf_slot {
     unsigned socket_count;
     bool is_overfull;           /* a socket did not fit: never kept idle */
     int local_errno;            /* why the last socket could not be made, 0 */
+    bool deny_private;          /* set when it is made */
+    bool is_denied;             /* a private address was refused last */
     int64_t idle_since_ms;      /* the rest: the cache's, while idle */
     struct pf_slot *chain;      /* next idle slot in its bucket */
     struct pf_slot *older, *newer; /* among all idle slots */
@@ -38,12 +40,15 @@ struct pf_conncache {
     struct pf_slot *newest, *oldest;
     size_t max_idle;            /* set before start */
     int64_t max_age_ms;         /* set before start */
+    bool deny_private;          /* set before start */
     struct pf_stats *stats;
 };
 
-/* 0 or PFETCH_ENOMEM. */
+/* deny_private: no socket is made for an address that is not public.  0 or
+ * PFETCH_ENOMEM. */
 int pf_conncache_init(struct pf_conncache *cache, size_t max_idle,
-                      int64_t max_age_ms, struct pf_stats *stats);
+                      int64_t max_age_ms, bool deny_private,
+                      struct pf_stats *stats);
 /* Closes all idle connections.  No slot may be leased. */
 void pf_conncache_fini(struct pf_conncache *cache);
 

@@ -117,6 +117,7 @@ void pfetch_options_init(struct pfetch_options *options)
         .max_redirs = 20,
         .user_agent = "pfetch/" PACKAGE_VERSION,
         .http_version = 11,
+        .tls_min = 12,
     };
 }
 
@@ -176,17 +177,23 @@ static const char *find_bad_option(const struct pfetch_options *o)
         return "options.proxy is not the URL of a proxy";
     if (o->http_version != 11 && o->http_version != 2)
         return "options.http_version";
+    if (o->ip_version != 0 && o->ip_version != 4 && o->ip_version != 6)
+        return "options.ip_version";
+    if (o->tls_min < 10 || o->tls_min > 13)
+        return "options.tls_min";
+    if (o->bearer != NULL && o->username != NULL)
+        return "options.bearer and options.username together";
     return NULL;
 }
 
-static void free_headers(const char *const *headers)
+static void free_texts(const char *const *texts)
 {
-    for (size_t i = 0; headers != NULL && headers[i] != NULL; i++)
-        free((void *)(uintptr_t)headers[i]);
-    free((void *)(uintptr_t)headers);
+    for (size_t i = 0; texts != NULL && texts[i] != NULL; i++)
+        free((void *)(uintptr_t)texts[i]);
+    free((void *)(uintptr_t)texts);
 }
 
-static int copy_headers(const char *const *from, const char *const **to)
+static int copy_texts(const char *const *from, const char *const **to)
 {
     size_t n = 0;
     const char **copy;
@@ -210,6 +217,13 @@ static int copy_headers(const char *const *from, const char *const **to)
 static const size_t option_strings[] = {
     offsetof(struct pfetch_options, retry_http),
     offsetof(struct pfetch_options, user_agent),
+    offsetof(struct pfetch_options, referer),
+    offsetof(struct pfetch_options, bearer),
+    offsetof(struct pfetch_options, netrc_file),
+    offsetof(struct pfetch_options, cookie_file),
+    offsetof(struct pfetch_options, interface),
+    offsetof(struct pfetch_options, cert),
+    offsetof(struct pfetch_options, key),
     offsetof(struct pfetch_options, username),
     offsetof(struct pfetch_options, password),
     offsetof(struct pfetch_options, proxy),
@@ -225,10 +239,19 @@ static const char **string_at(struct pfetch_options *options, size_t i)
     return (const char **)(void *)((char *)options + option_strings[i]);
 }
 
+static int copy_text(const char **to, const char *from)
+{
+    *to = from == NULL ? NULL : strdup(from);
+    return *to == NULL && from != NULL ? PFETCH_ENOMEM : 0;
+}
+
 static void free_hosts(const struct pfetch_host_options *hosts, size_t count)
 {
-    for (size_t i = 0; hosts != NULL && i < count; i++)
+    for (size_t i = 0; hosts != NULL && i < count; i++) {
         free((void *)(uintptr_t)hosts[i].name);
+        free((void *)(uintptr_t)hosts[i].username);
+        free((void *)(uintptr_t)hosts[i].password);
+    }
     free((void *)(uintptr_t)hosts);
 }
 
@@ -247,10 +270,12 @@ static int copy_hosts(const struct pfetch_host_options *from, size_t count,
     *to = copy;
     for (size_t i = 0; i < count; i++) {
         copy[i] = from[i];
-        copy[i].name = NULL;
+        copy[i].name = copy[i].username = copy[i].password = NULL;
     }
     for (size_t i = 0; i < count; i++)
-        if ((copy[i].name = strdup(from[i].name)) == NULL)
+        if (copy_text(&copy[i].name, from[i].name) != 0
+            || copy_text(&copy[i].username, from[i].username) != 0
+            || copy_text(&copy[i].password, from[i].password) != 0)
             return PFETCH_ENOMEM;
     return 0;
 }
@@ -259,7 +284,8 @@ static void free_options(struct pfetch_options *options)
 {
     for (size_t i = 0; i < STRINGS; i++)
         free((void *)(uintptr_t)*string_at(options, i));
-    free_headers(options->headers);
+    free_texts(options->headers);
+    free_texts(options->resolve);
     free_hosts(options->hosts, options->host_count);
 }
 
@@ -272,15 +298,17 @@ static int copy_options(struct pfetch_options *to,
     for (size_t i = 0; i < STRINGS; i++)
         *string_at(to, i) = NULL;
     to->hosts = NULL;
-    error = copy_headers(from->headers, &to->headers);
+    to->resolve = NULL;
+    error = copy_texts(from->headers, &to->headers);
+    if (error == 0)
+        error = copy_texts(from->resolve, &to->resolve);
     if (error == 0)
         error = copy_hosts(from->hosts, from->host_count, &to->hosts);
     for (size_t i = 0; i < STRINGS && error == 0; i++) {
         struct pfetch_options copy = *from;
         const char *s = *string_at(&copy, i);
 
-        if (s != NULL && (*string_at(to, i) = strdup(s)) == NULL)
-            error = PFETCH_ENOMEM;
+        error = copy_text(string_at(to, i), s);
     }
     return error;
 }
@@ -423,7 +451,7 @@ static int init_parts(struct pfetch *pf)
     if (pf_urlqueue_init(&pf->urls, &limits) != 0)
         goto out_workers;
     if (pf_conncache_init(&pf->conncache, o->max_idle, IDLE_AGE_MS,
-                          &pf->stats) != 0)
+                          o->deny_private, &pf->stats) != 0)
         goto out_urls;
     if (pf_trust_init(&pf->trust, o) == 0)
         return 0;

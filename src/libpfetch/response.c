@@ -192,7 +192,7 @@ static void begin(struct pf_response *response, struct value v)
     response->status = 0;
     response->version = 0;
     response->is_complete = false;
-    response->chunked = false;
+    response->chunked = response->is_encoded = false;
     response->bad = NULL;
     response->length = -1;
     response->range_start = response->range_end = response->range_total = -1;
@@ -223,6 +223,8 @@ static int read_field(struct pf_response *response, struct value name,
         read_coding(response, v);
     else if (equals(name, "content-range"))
         read_range(response, v);
+    else if (equals(name, "content-encoding"))
+        response->is_encoded |= !equals(v, "identity");
     else if (equals(name, "etag"))
         return keep(&response->etag, v);
     else if (equals(name, "last-modified"))

@@ -23,12 +23,15 @@ struct pf_response {
     int version;             /* 10, 11, 20; 0 not known */
     bool is_complete;        /* the blank line has come */
     bool chunked;            /* Transfer-Encoding: chunked */
+    bool is_encoded;         /* there is a Content-Encoding but identity */
     const char *bad;         /* what is wrong with the framing; static text */
     int64_t length;          /* Content-Length; -1: none */
     int64_t range_start;     /* Content-Range: bytes start-end/total; */
     int64_t range_end;       /* -1: none or none that can be read */
     int64_t range_total;     /* -1: "*" */
     int64_t last_modified_unix; /* -1; filled in by transfer.c */
+    bool is_decoded;         /* the body is unpacked as it comes: its length is
+                              * not the one declared; filled in likewise */
     size_t header_bytes;
     char *etag;
     char *last_modified;

@@ -37,6 +37,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,7 +58,8 @@ struct pf_transfer {
     const struct pf_transfer_context *context;
     struct pf_body *body;
     CURL *easy;
-    struct curl_slist *headers;       /* options->headers */
+    struct curl_slist *headers;       /* options->headers and bearer */
+    struct curl_slist *resolve;       /* options->resolve */
     const struct curl_slist *headers_set; /* what the handle has now */
     const char *user_set;             /* whose name it has now; compared as a
                                        * pointer, never read */
@@ -72,6 +74,7 @@ struct pf_transfer {
     bool is_acceptable;
     bool is_enough;        /* aborted by us although nothing is wrong */
     bool has_unread;       /* bytes behind the body were read already */
+    bool has_new_cookies;  /* some server has set one; of all attempts */
 };
 
 /* --- callbacks ------------------------------------------------------------- */
@@ -194,6 +197,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
              "the header of the answer does not end");
         return 0;
     }
+    if (size > 11 && strncasecmp(line, "Set-Cookie:", 11) == 0)
+        t->has_new_cookies = true;
     if (pf_response_header(r, line, size) != 0) {
         fail_place(t, "out of memory");
         return 0;
@@ -212,6 +217,7 @@ static void look_at_header(struct pf_transfer *t)
     t->is_acceptable = pf_is_acceptable(a);
     if (!t->is_acceptable)
         return;
+    r->is_decoded = t->context->options->compressed && r->is_encoded;
     modified = r->last_modified == NULL ? -1
                                         : curl_getdate(r->last_modified, NULL);
     r->last_modified_unix = modified;
@@ -224,7 +230,7 @@ static bool is_too_large(const struct pf_transfer *t, int64_t more)
     int64_t max = t->context->options->max_size_bytes;
 
     return max > 0
-           && (pf_whole_length(a) > max
+           && ((!a->response->is_decoded && pf_whole_length(a) > max)
                || pf_body_offset(a) + a->body_bytes + more > max);
 }
 
@@ -274,7 +280,7 @@ static void look_behind_body(struct pf_transfer *t)
 {
     int64_t length = pf_response_body_length(t->attempt->response);
 
-    if (t->job->url->tls && length >= 0
+    if (t->job->url->tls && length >= 0 && !t->attempt->response->is_decoded
         && t->attempt->body_bytes + t->dropped_bytes >= length)
         t->has_unread = pf_trust_has_unread(t->context->trust, t->easy);
 }
@@ -335,6 +341,53 @@ static int set_callbacks(struct pf_transfer *t, CURL *easy)
     return 0;
 }
 
+static int set_network(struct pf_transfer *t, CURL *easy)
+{
+    const struct pfetch_options *o = t->context->options;
+    const char *proxy = o->proxy, *noproxy = o->noproxy;
+
+    /* What a proxy connects to cannot be seen here. */
+    if (o->deny_private)
+        proxy = "";
+    if (proxy != NULL) {
+        SET(CURLOPT_PROXY, proxy);
+        SET(CURLOPT_NOPROXY, noproxy == NULL ? "" : noproxy);
+    } else if (noproxy != NULL) {
+        SET(CURLOPT_NOPROXY, noproxy);
+    }
+    if (o->ip_version != 0)
+        SET(CURLOPT_IPRESOLVE, o->ip_version == 4 ? (long)CURL_IPRESOLVE_V4
+                                                  : (long)CURL_IPRESOLVE_V6);
+    if (o->interface != NULL)
+        SET(CURLOPT_INTERFACE, o->interface);
+    if (t->resolve != NULL)
+        SET(CURLOPT_RESOLVE, t->resolve);
+    return 0;
+}
+
+static int set_identity(struct pf_transfer *t, CURL *easy)
+{
+    static const long versions[] = {
+        CURL_SSLVERSION_TLSv1_0, CURL_SSLVERSION_TLSv1_1,
+        CURL_SSLVERSION_TLSv1_2, CURL_SSLVERSION_TLSv1_3,
+    };
+    const struct pfetch_options *o = t->context->options;
+
+    SET(CURLOPT_SSLVERSION, versions[o->tls_min - 10]);
+    if (o->cert != NULL)
+        SET(CURLOPT_SSLCERT, o->cert);
+    if (o->key != NULL)
+        SET(CURLOPT_SSLKEY, o->key);
+    if (o->netrc) {
+        SET(CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
+        if (o->netrc_file != NULL)
+            SET(CURLOPT_NETRC_FILE, o->netrc_file);
+    }
+    if (o->cookie_file != NULL)
+        SET(CURLOPT_COOKIEFILE, o->cookie_file);
+    return 0;
+}
+
 /* Everything that stays the same for the life of the handle. */
 static int setup(struct pf_transfer *t, CURL *easy)
 {
@@ -346,38 +399,71 @@ static int setup(struct pf_transfer *t, CURL *easy)
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
+    if (o->compressed)
+        SET(CURLOPT_ACCEPT_ENCODING, ""); /* all that libcurl can unpack */
+    else
+        SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
     SET(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS, timeout_ms(o->connect_timeout_ms));
     SET(CURLOPT_BUFFERSIZE, buffer_bytes(o->workers));
     SET(CURLOPT_USERAGENT, o->user_agent);
+    if (o->referer != NULL)
+        SET(CURLOPT_REFERER, o->referer);
     SET(CURLOPT_HTTP_VERSION,
         o->http_version == 2 ? (long)CURL_HTTP_VERSION_2TLS
                              : (long)CURL_HTTP_VERSION_1_1);
-    if (o->proxy != NULL) {
-        SET(CURLOPT_PROXY, o->proxy);
-        SET(CURLOPT_NOPROXY, o->noproxy == NULL ? "" : o->noproxy);
-    } else if (o->noproxy != NULL) {
-        SET(CURLOPT_NOPROXY, o->noproxy);
-    }
-    if (set_callbacks(t, easy) != 0)
+    if (set_network(t, easy) != 0 || set_identity(t, easy) != 0
+        || set_callbacks(t, easy) != 0)
         return PFETCH_ECURL;
     return pf_trust_setup(t->context->trust, easy);
 }
 
-static int copy_headers(struct pf_transfer *t)
+static int append(struct curl_slist **list, const char *text)
 {
-    const char *const *header = t->context->options->headers;
+    struct curl_slist *longer = curl_slist_append(*list, text);
 
-    for (; header != NULL && *header != NULL; header++) {
-        struct curl_slist *list = curl_slist_append(t->headers, *header);
-
-        if (list == NULL)
-            return PFETCH_ENOMEM;
-        t->headers = list;
-    }
+    if (longer == NULL)
+        return PFETCH_ENOMEM;
+    *list = longer;
     return 0;
+}
+
+static int append_all(struct curl_slist **list, const char *const *texts)
+{
+    int error = 0;
+
+    for (; texts != NULL && *texts != NULL && error == 0; texts++)
+        error = append(list, *texts);
+    return error;
+}
+
+static int append_bearer(struct curl_slist **list, const char *token)
+{
+    static const char name[] = "Authorization: Bearer ";
+    size_t size = sizeof(name) + (token == NULL ? 0 : strlen(token));
+    char *text;
+    int error;
+
+    if (token == NULL)
+        return 0;
+    text = malloc(size);
+    if (text == NULL)
+        return PFETCH_ENOMEM;
+    (void)snprintf(text, size, "%s%s", name, token);
+    error = append(list, text);
+    free(text);
+    return error;
+}
+
+static int copy_lists(struct pf_transfer *t)
+{
+    const struct pfetch_options *o = t->context->options;
+    int error = append_all(&t->headers, o->headers);
+
+    if (error == 0)
+        error = append_bearer(&t->headers, o->bearer);
+    return error != 0 ? error : append_all(&t->resolve, o->resolve);
 }
 
 struct pf_transfer *pf_transfer_create(
@@ -390,7 +476,7 @@ struct pf_transfer *pf_transfer_create(
     t->context = context;
     t->body = body;
     t->easy = curl_easy_init();
-    if (t->easy == NULL || copy_headers(t) != 0 || setup(t, t->easy) != 0) {
+    if (t->easy == NULL || copy_lists(t) != 0 || setup(t, t->easy) != 0) {
         pf_transfer_free(t);
         return NULL;
     }
@@ -403,10 +489,22 @@ void pf_transfer_free(struct pf_transfer *t)
         return;
     curl_easy_cleanup(t->easy);
     curl_slist_free_all(t->headers);
+    curl_slist_free_all(t->resolve);
     free(t);
 }
 
 /* --- one attempt ----------------------------------------------------------- */
+
+/* What --host says of the user name for this host; NULL: nothing. */
+static const struct pfetch_host_options *find_host_user(
+    const struct pfetch_options *o, const char *name)
+{
+    for (size_t i = o->host_count; i > 0; i--)
+        if (o->hosts[i - 1].username != NULL
+            && strcasecmp(o->hosts[i - 1].name, name) == 0)
+            return &o->hosts[i - 1];
+    return NULL;
+}
 
 /* Secrets go to the origin they were given for, and to no other: the user
  * part of a URL of the list and the options to the list's origin; what a
@@ -414,6 +512,9 @@ void pf_transfer_free(struct pf_transfer *t)
 static int set_credentials(struct pf_transfer *t, CURL *easy, bool at_home)
 {
     const struct pfetch_options *o = t->context->options;
+    const struct pfetch_host_options *host =
+        at_home && o->host_count > 0 ? find_host_user(o, t->job->home->host)
+                                     : NULL;
     const char *user = NULL, *password = NULL;
     bool of_url = false;
 
@@ -421,6 +522,9 @@ static int set_credentials(struct pf_transfer *t, CURL *easy, bool at_home)
         user = t->job->home->user;
         password = t->job->home->password;
         of_url = true;
+    } else if (host != NULL) {
+        user = host->username;
+        password = host->password == NULL ? "" : host->password;
     } else if (at_home) {
         user = o->username;
         password = o->password == NULL ? "" : o->password;
@@ -464,6 +568,12 @@ static int prepare(struct pf_transfer *t, CURL *easy)
     SET(CURLOPT_URL, job->url->text);
     if (t->context->options->timeout_ms > 0)
         SET(CURLOPT_CONNECTTIMEOUT_MS, connect_ms(t));
+    if (t->has_new_cookies && t->context->options->cookie_file != NULL) {
+        /* Those of the file, and no others. */
+        SET(CURLOPT_COOKIELIST, "ALL");
+        SET(CURLOPT_COOKIELIST, "RELOAD");
+        t->has_new_cookies = false;
+    }
     if (set_credentials(t, easy, at_home) != 0)
         return PFETCH_ECURL;
     return set_headers(t, easy, at_home ? t->headers : NULL);
@@ -657,7 +767,8 @@ static bool is_handshake_cut(const char *text)
 
 /* What libcurl's codes mean here.  The texts are libcurl's own where they say
  * more than ours could. */
-static void classify(struct pf_transfer *t, CURLcode rc, int local_errno)
+static void classify(struct pf_transfer *t, CURLcode rc,
+                     const struct pf_slot *slot)
 {
     struct pf_attempt *a = t->attempt;
     const char *text = t->errbuf[0] != '\0' ? t->errbuf
@@ -679,8 +790,11 @@ static void classify(struct pf_transfer *t, CURLcode rc, int local_errno)
         classify_unresolved(t, text);
         break;
     case CURLE_COULDNT_CONNECT:
-        if (is_shortage(local_errno))
-            fail_short_of(t, strerror(local_errno));
+        if (is_shortage(slot->local_errno))
+            fail_short_of(t, strerror(slot->local_errno));
+        else if (slot->is_denied)
+            fail(t, PFETCH_CLASS_CONNECT, false,
+                 "the address is not public, and such are denied");
         else
             fail(t, phase(t), true, text);
         break;
@@ -703,6 +817,7 @@ static void classify(struct pf_transfer *t, CURLcode rc, int local_errno)
     case CURLE_SSL_CRL_BADFILE:
     case CURLE_SSL_ENGINE_NOTFOUND:
     case CURLE_SSL_ENGINE_SETFAILED:
+    case CURLE_INTERFACE_FAILED:
     case CURLE_FAILED_INIT:
         fail_place(t, text);
         break;
@@ -719,6 +834,9 @@ static void classify(struct pf_transfer *t, CURLcode rc, int local_errno)
         else
             fail_cut(t, os_errno == ECONNRESET ? "the connection was reset"
                                                : "the connection broke");
+        break;
+    case CURLE_BAD_CONTENT_ENCODING:
+        fail(t, PFETCH_CLASS_PROTOCOL, false, text);
         break;
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
@@ -744,6 +862,7 @@ static void begin_attempt(struct pf_transfer *t, struct pfetch_job *job,
     *attempt = (struct pf_attempt){ .asked_total = -1, .dns_us = -1,
                                     .connect_us = -1, .tls_us = -1,
                                     .first_byte_us = -1 };
+    attempt->require_length = t->context->options->require_length;
     attempt->response = pf_response_create();
     t->job = job;
     t->attempt = attempt;
@@ -766,7 +885,8 @@ static const char *connection_key(const struct pf_transfer *t)
 }
 
 /* What libcurl's answer means, where nothing of ours has said it yet. */
-static void conclude(struct pf_transfer *t, CURLcode rc, int local_errno)
+static void conclude(struct pf_transfer *t, CURLcode rc,
+                     const struct pf_slot *slot)
 {
     struct pf_attempt *a = t->attempt;
 
@@ -775,7 +895,7 @@ static void conclude(struct pf_transfer *t, CURLcode rc, int local_errno)
     /* Framing that was odd is the reason for whatever followed it. */
     if (rc != CURLE_OK && !t->is_enough && !is_refused(t)
         && a->response->bad == NULL)
-        classify(t, rc, local_errno);
+        classify(t, rc, slot);
     /* libcurl 7.88 is content with a header that breaks off. */
     else if (rc == CURLE_OK && a->response->status != 0
              && !a->response->is_complete)
@@ -805,7 +925,7 @@ static void perform_leased(struct pf_transfer *t, struct pf_slot *slot)
         collect(t);
         if (rc == CURLE_OK && !t->is_judged)
             look_at_header(t);
-        conclude(t, rc, slot->local_errno);
+        conclude(t, rc, slot);
         keep = rc == CURLE_OK && is_clean(t);
     }
     pf_slot_detach(t->easy);

@@ -57,6 +57,14 @@ static enum pf_verdict judge_body(struct pf_attempt *a)
     int64_t whole = pf_whole_length(a);
     int64_t end = pf_body_offset(a) + a->body_bytes;
 
+    if (a->require_length && declared < 0 && !r->chunked) {
+        pfetch_failure_set(&a->why, PFETCH_CLASS_SHORT,
+                           "the server declared no length: the end of the "
+                           "body cannot be verified");
+        return PF_FAIL;
+    }
+    if (r->is_decoded) /* libcurl has compared what came with the length */
+        return PF_ACCEPT;
     if (r->status == 206) /* with a Content-Range that fits */
         declared = r->range_end - r->range_start + 1;
     if (declared >= 0 && a->body_bytes != declared) {

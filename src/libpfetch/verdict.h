@@ -19,6 +19,7 @@ struct pf_attempt {
     bool is_short_of;   /* class local: descriptors or threads were missing,
                          * and may be there again */
     bool is_stopped;    /* aborted by a stop, or by the handler */
+    bool require_length; /* options.require_length */
 
     struct pf_response *response; /* a reference; NULL: out of memory */
     int64_t asked_offset;   /* Range asked for; 0: the whole */

@@ -294,7 +294,7 @@ static void keep_for_continuation(struct pf_worker *w, struct pfetch_job *job,
         return; /* nothing has arrived: what was to be asked for stays */
     }
     etag = r->status == 206 ? job->resume_etag : r->etag;
-    if (!pf_is_strong_etag(etag)) {
+    if (r->is_decoded || !pf_is_strong_etag(etag)) {
         drop_tail(w, tail);
         (void)pf_job_set_resume(job, 0, -1, NULL); /* cannot fail */
         return;

@@ -52,8 +52,9 @@ static void call_begin(struct pf_writer *w, struct pfetch_job *job,
     struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
     struct pfetch_response response = {
         .http_status = r->status,
-        .length_bytes = r->status == 206 ? r->range_total
-                                         : pf_response_body_length(r),
+        .length_bytes = r->is_decoded ? -1
+                        : r->status == 206 ? r->range_total
+                                           : pf_response_body_length(r),
         .etag = r->etag,
         .last_modified = r->last_modified,
         .last_modified_unix = r->last_modified_unix,

@@ -74,6 +74,7 @@ struct option_spec {
     enum group group;
     bool common;          /* shown by the short help */
     const char *argument; /* as the help shows it; NULL: takes none */
+    bool optional;        /* the argument may be left out: --name[=ARG] */
     const char *preset;   /* the default as the help shows it; or NULL */
     size_t offset;        /* of the field in struct pf_opts */
     int64_t min, max;
@@ -101,6 +102,11 @@ static bool store_header(struct parser *parser, char *value);
 static bool store_user(struct parser *parser, char *value);
 static bool store_proxy(struct parser *parser, char *value);
 static bool store_user_file(struct parser *parser, char *value);
+static bool store_bearer(struct parser *parser, char *value);
+static bool store_bearer_file(struct parser *parser, char *value);
+static bool store_netrc(struct parser *parser, char *value);
+static bool store_resolve(struct parser *parser, char *value);
+static bool check_readable(struct parser *parser, const char *value);
 static bool check_plain(struct parser *parser, const char *value);
 static bool check_statuses(struct parser *parser, const char *value);
 
@@ -123,6 +129,9 @@ static const struct choice exists[] = {
 
 static const struct choice http_versions[] = {
     {"1.1", 11}, {"2", 2}, {NULL, 0}};
+
+static const struct choice tls_versions[] = {
+    {"1.0", 10}, {"1.1", 11}, {"1.2", 12}, {"1.3", 13}, {NULL, 0}};
 
 static const struct option_spec specs[] = {
     {.name = "input-file", .letter = 'i', .kind = KIND_TEXTS,
@@ -176,8 +185,8 @@ static const struct option_spec specs[] = {
      .help = "requests started per second at each host name"},
     {.name = "host", .kind = KIND_STORE, .group = GROUP_CONCURRENCY,
      .argument = "HOST=KEY=V,...", .store = store_host,
-     .help = "for one host name: per-host=N, rate=N/s; may be given several "
-             "times"},
+     .help = "for one host name: per-host=N, rate=N/s, and as the last "
+             "user=NAME:PASSWORD; may be given several times"},
     {.name = "limit-rate", .kind = KIND_SIZE, .group = GROUP_CONCURRENCY,
      .argument = "BYTES", .preset = "0, no limit",
      .offset = FIELD(engine.limit_rate_bytes), .min = 0,
@@ -251,6 +260,10 @@ static const struct option_spec specs[] = {
     {.name = "allow-downgrade", .kind = KIND_SWITCH, .group = GROUP_HTTP,
      .offset = FIELD(engine.allow_downgrade),
      .help = "follow redirects from https to http"},
+    {.name = "require-length", .kind = KIND_SWITCH, .group = GROUP_HTTP,
+     .offset = FIELD(engine.require_length),
+     .help = "a body fails whose end cannot be verified, because the server "
+             "declares no length"},
     {.name = "header", .letter = 'H', .kind = KIND_STORE,
      .group = GROUP_HTTP, .common = true, .argument = "LINE",
      .store = store_header,
@@ -260,12 +273,34 @@ static const struct option_spec specs[] = {
      .group = GROUP_HTTP, .argument = "TEXT", .preset = "pfetch/VERSION",
      .offset = FIELD(engine.user_agent), .check = check_plain,
      .help = "how to introduce ourselves"},
+    {.name = "referer", .letter = 'e', .kind = KIND_CHECKED,
+     .group = GROUP_HTTP, .argument = "URL",
+     .offset = FIELD(engine.referer), .check = check_plain,
+     .help = "send this Referer header"},
+    {.name = "compressed", .kind = KIND_SWITCH, .group = GROUP_HTTP,
+     .offset = FIELD(engine.compressed),
+     .help = "ask for compressed bodies and store them unpacked"},
     {.name = "user", .letter = 'u', .kind = KIND_STORE, .group = GROUP_HTTP,
      .argument = "NAME:PASSWORD", .store = store_user,
      .help = "Basic authentication with each origin of the list"},
     {.name = "user-file", .kind = KIND_STORE, .group = GROUP_HTTP,
      .argument = "FILE", .store = store_user_file,
      .help = "read NAME:PASSWORD from the first line of FILE"},
+    {.name = "bearer", .kind = KIND_STORE, .group = GROUP_HTTP,
+     .argument = "TOKEN", .store = store_bearer,
+     .help = "send \"Authorization: Bearer TOKEN\" to each origin of the "
+             "list"},
+    {.name = "bearer-file", .kind = KIND_STORE, .group = GROUP_HTTP,
+     .argument = "FILE", .store = store_bearer_file,
+     .help = "read TOKEN from the first line of FILE"},
+    {.name = "netrc", .kind = KIND_STORE, .group = GROUP_HTTP,
+     .argument = "FILE", .optional = true, .store = store_netrc,
+     .help = "take names and passwords of hosts from ~/.netrc, or FILE"},
+    {.name = "load-cookies", .kind = KIND_CHECKED, .group = GROUP_HTTP,
+     .argument = "FILE", .offset = FIELD(engine.cookie_file),
+     .check = check_readable,
+     .help = "send the cookies in FILE (Netscape format); what servers set "
+             "is ignored"},
     {.name = "proxy", .letter = 'x', .kind = KIND_STORE,
      .group = GROUP_HTTP, .argument = "URL", .store = store_proxy,
      .help = "proxy to use instead of those of the environment"},
@@ -277,6 +312,23 @@ static const struct option_spec specs[] = {
      .argument = "VERSION", .preset = "1.1",
      .offset = FIELD(engine.http_version), .choices = http_versions,
      .help = "1.1, or 2 over TLS where offered"},
+    {.name = "resolve", .kind = KIND_STORE, .group = GROUP_HTTP,
+     .argument = "HOST:PORT:ADDRESS", .store = store_resolve,
+     .help = "use this address for that host and port; may be given several "
+             "times"},
+    {.name = "ipv4", .letter = '4', .kind = KIND_SET, .group = GROUP_HTTP,
+     .offset = FIELD(engine.ip_version), .min = 4,
+     .help = "use IPv4 addresses only"},
+    {.name = "ipv6", .letter = '6', .kind = KIND_SET, .group = GROUP_HTTP,
+     .offset = FIELD(engine.ip_version), .min = 6,
+     .help = "use IPv6 addresses only"},
+    {.name = "interface", .kind = KIND_CHECKED, .group = GROUP_HTTP,
+     .argument = "NAME", .offset = FIELD(engine.interface),
+     .check = check_plain,
+     .help = "connect from this interface or address"},
+    {.name = "deny-private", .kind = KIND_SWITCH, .group = GROUP_HTTP,
+     .offset = FIELD(engine.deny_private),
+     .help = "connect to public addresses only, and to no proxy"},
 
     {.name = "cacert", .kind = KIND_TEXT, .group = GROUP_TLS,
      .argument = "FILE", .offset = FIELD(engine.cacert),
@@ -287,6 +339,18 @@ static const struct option_spec specs[] = {
     {.name = "insecure", .letter = 'k', .kind = KIND_SWITCH,
      .group = GROUP_TLS, .offset = FIELD(engine.insecure),
      .help = "do not verify certificates"},
+    {.name = "tls-min", .kind = KIND_CHOICE, .group = GROUP_TLS,
+     .argument = "VERSION", .preset = "1.2",
+     .offset = FIELD(engine.tls_min), .choices = tls_versions,
+     .help = "oldest TLS version: 1.0, 1.1, 1.2 or 1.3"},
+    {.name = "cert", .letter = 'E', .kind = KIND_CHECKED,
+     .group = GROUP_TLS, .argument = "FILE", .offset = FIELD(engine.cert),
+     .check = check_readable,
+     .help = "our own certificate, in PEM, for servers that ask for one"},
+    {.name = "key", .kind = KIND_CHECKED, .group = GROUP_TLS,
+     .argument = "FILE", .offset = FIELD(engine.key),
+     .check = check_readable,
+     .help = "its key, in PEM, unless that is in the same file"},
 
     {.name = "results", .kind = KIND_TEXT, .group = GROUP_REPORTS,
      .common = true, .argument = "FILE", .offset = FIELD(results),
@@ -578,6 +642,25 @@ static bool store_host_key(struct pfetch_host_options *host, const char *text,
            && scan_rate(value, value_size, &host->rate);
 }
 
+/* "NAME:PASSWORD", which lies in argv and is overwritten there. */
+static bool store_host_user(struct parser *parser,
+                            struct pfetch_host_options *host, char *value)
+{
+    char *colon = strchr(value, ':');
+    bool is_plain = !has_control_byte(value);
+
+    if (colon != NULL && is_plain) {
+        host->username = strndup(value, (size_t)(colon - value));
+        host->password = strdup(colon + 1);
+    }
+    memset(colon != NULL ? colon + 1 : value, '*',
+           strlen(colon != NULL ? colon + 1 : value));
+    if (colon == NULL || !is_plain)
+        return complain(parser, "user= is not NAME:PASSWORD");
+    return (host->username != NULL && host->password != NULL)
+           || complain(parser, "out of memory");
+}
+
 static bool store_host(struct parser *parser, char *value)
 {
     struct pf_opts *opts = parser->opts;
@@ -585,7 +668,7 @@ static bool store_host(struct parser *parser, char *value)
     struct pfetch_host_options *hosts =
         realloc(opts->hosts, (n + 1) * sizeof(*hosts));
     struct pfetch_host_options *host;
-    const char *at = value + name;
+    char *at = value + name;
 
     if (hosts == NULL)
         return complain(parser, "out of memory");
@@ -605,9 +688,12 @@ static bool store_host(struct parser *parser, char *value)
     while (*at != '\0') {
         size_t size = strcspn(++at, ",");
 
+        if (strncmp(at, "user=", 5) == 0) /* may hold anything: the last */
+            return store_host_user(parser, host, at + 5);
         if (!store_host_key(host, at, size))
             return complain(parser,
-                            "'%.*s' is neither per-host=N nor rate=N/s",
+                            "'%.*s' is none of per-host=N, rate=N/s, "
+                            "user=NAME:PASSWORD",
                             (int)(size < 100 ? size : 100), at);
         at += size;
     }
@@ -702,6 +788,36 @@ static bool store_user(struct parser *parser, char *value)
     return kept;
 }
 
+static void forget_bearer(struct pf_opts *opts)
+{
+    if (opts->bearer != NULL)
+        explicit_bzero(opts->bearer, strlen(opts->bearer));
+    free(opts->bearer);
+    opts->bearer = NULL;
+    opts->engine.bearer = NULL;
+}
+
+static bool keep_bearer(struct parser *parser, const char *value)
+{
+    struct pf_opts *opts = parser->opts;
+
+    if (*value == '\0' || has_control_byte(value)
+        || strchr(value, ' ') != NULL)
+        return complain(parser, "the value is no token");
+    forget_bearer(opts);
+    opts->bearer = strdup(value);
+    opts->engine.bearer = opts->bearer;
+    return opts->bearer != NULL || complain(parser, "out of memory");
+}
+
+static bool store_bearer(struct parser *parser, char *value)
+{
+    bool kept = keep_bearer(parser, value);
+
+    memset(value, '*', strlen(value));
+    return kept;
+}
+
 /* As store_user(): the user part of a proxy may hold a password. */
 static bool store_proxy(struct parser *parser, char *value)
 {
@@ -744,22 +860,66 @@ static ssize_t read_beginning(const char *file, char *text, size_t size)
     return got < 0 ? -1 : (ssize_t)used;
 }
 
-static bool store_user_file(struct parser *parser, char *value)
+/* Gives the first line of a file, a secret, to one that keeps it. */
+static bool store_first_line(struct parser *parser, const char *file,
+                             bool (*keep)(struct parser *, const char *))
 {
     char text[CREDENTIAL_BYTES];
-    ssize_t size = read_beginning(value, text, sizeof(text));
+    ssize_t size = read_beginning(file, text, sizeof(text));
     bool kept;
 
     if (size < 0)
-        return complain(parser, "cannot read '%.200s': %s", value,
+        return complain(parser, "cannot read '%.200s': %s", file,
                         strerror(errno));
     text[strcspn(text, "\r\n")] = '\0';
     if (strlen(text) == sizeof(text) - 1)
         kept = complain(parser, "the first line is too long");
     else
-        kept = keep_credentials(parser, text);
+        kept = keep(parser, text);
     explicit_bzero(text, sizeof(text));
     return kept;
+}
+
+static bool store_user_file(struct parser *parser, char *value)
+{
+    return store_first_line(parser, value, keep_credentials);
+}
+
+static bool store_bearer_file(struct parser *parser, char *value)
+{
+    return store_first_line(parser, value, keep_bearer);
+}
+
+/* libcurl takes some files that it cannot read for empty ones. */
+static bool check_readable(struct parser *parser, const char *value)
+{
+    char text[2];
+
+    if (read_beginning(value, text, sizeof(text)) >= 0)
+        return true;
+    return complain(parser, "cannot read '%.200s': %s", value,
+                    strerror(errno));
+}
+
+static bool store_netrc(struct parser *parser, char *value)
+{
+    parser->opts->engine.netrc = true;
+    parser->opts->engine.netrc_file = value;
+    return value == NULL || check_readable(parser, value);
+}
+
+/* "HOST:PORT:ADDRESS[,ADDRESS]..." */
+static bool store_resolve(struct parser *parser, char *value)
+{
+    const char *port = strchr(value, ':'), *rest = NULL;
+    int64_t number;
+
+    if (port != NULL && port > value)
+        rest = scan_number(port + 1, &number);
+    if (rest == NULL || *rest != ':' || rest[1] == '\0' || number < 1
+        || number > 65535 || has_control_byte(value))
+        return complain(parser, "'%.100s' is not HOST:PORT:ADDRESS", value);
+    return append_text(parser, &parser->opts->resolve, value);
 }
 
 /* Stores the value of parser->spec; value is NULL if it takes none. */
@@ -817,8 +977,11 @@ static void make_getopt_tables(struct getopt_tables *tables)
         bool takes = spec->argument != NULL;
 
         *option++ = (struct option){
-            spec->name, takes ? required_argument : no_argument, NULL,
-            FIRST_LONG + i};
+            spec->name,
+            spec->optional ? optional_argument
+            : takes        ? required_argument
+                           : no_argument,
+            NULL, FIRST_LONG + i};
         if (spec->kind == KIND_SWITCH) {
             (void)snprintf(tables->no_names[i], sizeof(tables->no_names[i]),
                            "no-%s", spec->name);
@@ -949,6 +1112,12 @@ static const char *check_together(const struct pf_opts *opts)
         standard_input += strcmp(opts->lists.at[i], "-") == 0;
     if (standard_input > 1)
         return "standard input can be read as a list only once";
+    if (opts->credentials != NULL && opts->bearer != NULL)
+        return "--user and --bearer both say who asks";
+    if (opts->engine.deny_private && opts->engine.proxy != NULL)
+        return "--deny-private cannot see what a proxy connects to";
+    if (opts->engine.key != NULL && opts->engine.cert == NULL)
+        return "--key without --cert";
     if (opts->engine.dry_run && opts->results != NULL &&
         strcmp(opts->results, "-") == 0)
         return "--dry-run and --results - both write to standard output";
@@ -977,6 +1146,7 @@ enum pf_opts_action pf_opts_parse(struct pf_opts *opts, int argc, char **argv,
     }
     apply_environment(opts);
     opts->engine.headers = opts->headers.at;
+    opts->engine.resolve = opts->resolve.at;
     opts->dir.name = (enum pfetch_dir_name)opts->name;
     opts->dir.exist = (enum pfetch_dir_exist)opts->exist;
     opts->dir.dry_run = opts->engine.dry_run;
@@ -986,14 +1156,25 @@ enum pf_opts_action pf_opts_parse(struct pf_opts *opts, int argc, char **argv,
 void pf_opts_free(struct pf_opts *opts)
 {
     forget_credentials(opts);
+    forget_bearer(opts);
     free(opts->proxy);
-    for (size_t n = 0; n < opts->engine.host_count; n++)
-        free((void *)(uintptr_t)opts->hosts[n].name);
+    for (size_t n = 0; n < opts->engine.host_count; n++) {
+        struct pfetch_host_options *host = &opts->hosts[n];
+
+        if (host->password != NULL)
+            explicit_bzero((void *)(uintptr_t)host->password,
+                           strlen(host->password));
+        free((void *)(uintptr_t)host->name);
+        free((void *)(uintptr_t)host->username);
+        free((void *)(uintptr_t)host->password);
+    }
     free(opts->hosts);
+    free(opts->resolve.at);
     free(opts->lists.at);
     free(opts->urls.at);
     free(opts->headers.at);
-    opts->lists = opts->urls = opts->headers = (struct pf_texts){NULL, 0};
+    opts->lists = opts->urls = opts->headers = opts->resolve =
+        (struct pf_texts){NULL, 0};
     opts->engine.headers = NULL;
 }
 
@@ -1037,9 +1218,14 @@ static void print_option(FILE *out, const struct option_spec *spec)
     if (spec->letter != 0)
         (void)snprintf(letter, sizeof(letter), "-%c, ", spec->letter);
     int column = snprintf(left, sizeof(left), "  %s--%s%s%s%s", letter,
-                          spec->name, spec->argument != NULL ? " " : "",
+                          spec->name,
+                          spec->optional           ? "[="
+                          : spec->argument != NULL ? " "
+                                                   : "",
                           spec->argument != NULL ? spec->argument : "",
-                          switched_on ? "," : "");
+                          spec->optional ? "]"
+                          : switched_on  ? ","
+                                         : "");
     fputs(left, out);
     if (switched_on) {
         fprintf(out, "\n      --no-%s", spec->name);

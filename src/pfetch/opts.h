@@ -43,8 +43,10 @@ struct pf_opts {
     struct pfetch_host_options *hosts; /* heap: engine.hosts, names too */
     const char *results;     /* NULL: none; "-": standard output */
     int verbosity;           /* enum pf_verbosity */
+    struct pf_texts resolve; /* --resolve */
     char *proxy;             /* heap: engine.proxy */
     char *credentials;       /* heap: "NAME\0PASSWORD"; NULL: none */
+    char *bearer;            /* heap: engine.bearer; NULL: none */
 };
 
 /* What is to be done. */

@@ -33,7 +33,7 @@ def help_entries():
     done = tap.run("--help", "all")
     assert done.returncode == 0, done.stderr
     text = done.stdout
-    parts = re.split(r"^  (?:-(\w), |    )(--[a-z-]+)", text, flags=re.M)
+    parts = re.split(r"^  (?:-(\w), |    )(--[a-z0-9-]+)", text, flags=re.M)
     entries = {}
     for letter, name, rest in zip(parts[1::3], parts[2::3], parts[3::3]):
         rest = re.split(r"\n\n", rest)[0]
@@ -90,7 +90,7 @@ def manual_items():
     for item in re.split(r"^\.It ", section.group(1), flags=re.M)[1:]:
         line, _, rest = item.partition("\n")
         if line.startswith("Fl "):
-            flags = line[3:].split(" Ar ")[0]
+            flags = re.split(r" (?:Ar|Ns Op) ", line[3:])[0]
             items.append((["-" + flag for flag in flags.split(" , ")], rest))
     return items
 
@@ -146,7 +146,7 @@ def mandoc_finds_nothing_wrong_with_the_manual(_tmp):
 
 def words(text):
     """Whatever looks like an option in a script."""
-    return set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+|-[A-Za-z0-9])(?![\w-])",
+    return set(re.findall(r"(?<![\w-])(--[a-z][a-z0-9-]+|-[A-Za-z0-9])(?![\w-])",
                           text))
 
 
@@ -173,7 +173,7 @@ def the_zsh_completion_has_each_option_and_no_other(_tmp):
 @tap.case
 def the_fish_completion_has_each_option_and_no_other(_tmp):
     text = (COMPLETIONS / "pfetch.fish").read_text()
-    offered = {"--" + name for name in re.findall(r" -l ([a-z-]+)", text)}
+    offered = {"--" + name for name in re.findall(r" -l ([a-z0-9-]+)", text)}
     offered |= {"-" + letter for letter in re.findall(r" -s (\w)\b", text)}
     same("pfetch.fish", options(), offered)
 

@@ -294,20 +294,21 @@ def starve(process):
 def descriptors_that_come_back(tmp):
     "transfers are held back, with one message, and no server is blamed"
     with common.server() as server:
-        names = [f"/delay=20/connclose/f{i}" for i in range(60)]
+        names = [f"/delay={5 if i > 3 else 2000}/connclose/f{i}"
+                 for i in range(60)]
         common.write_list(tmp / "list", [
             server.url(n, host="localhost" if i % 2 else "127.0.0.1")
             for i, n in enumerate(names)])
         with common.started(tmp, "-t", "4", "--handler", "null", "-i",
                             tmp / "list") as process:
-            server.wait(lambda s: s["requests"] >= 4)
+            server.wait(lambda s: s["requests_active"] == 4)
             feed = starve(process)
             common.until(lambda: "nothing new starts"
                          in (tmp / "err").read_text(), "the message")
             begun = server.stats()["requests"]
             feed()
             check_same(process.wait(30), 0)
-        assert begun < 60, "the descriptors were not missing in time"
+        check_same(begun, 4)
         said = (tmp / "err").read_text()
         check_same(said.count("nothing new starts"), 1)
         records = common.by_n(common.read_records(tmp / "results"))
@@ -323,11 +324,15 @@ def descriptors_gone_for_good(tmp):
     "status 3, class local, and one record each"
     with common.server() as server:
         common.write_list(tmp / "list", [
-            server.url(f"/delay=20/connclose/f{i}") for i in range(200)])
+            server.url(f"/delay={5 if i > 3 else 2000}/connclose/f{i}")
+            for i in range(200)])
+        # The leak checker of the address sanitizer opens files at the end.
         with common.started(tmp, "-t", "4", "--handler", "null",
-                            "--connect-timeout", "1s", "-i",
-                            tmp / "list") as process:
-            server.wait(lambda s: s["requests"] >= 4)
+                            "--connect-timeout", "1s", "-i", tmp / "list",
+                            env={**os.environ, "ASAN_OPTIONS": ":".join(
+                                (os.environ.get("ASAN_OPTIONS", ""),
+                                 "detect_leaks=0"))}) as process:
+            server.wait(lambda s: s["requests_active"] == 4)
             starve(process)
             check_same(process.wait(30), 3)
         said = (tmp / "err").read_text()

@@ -131,7 +131,8 @@ static void set_up(size_t max_idle)
 {
     ck_assert_int_eq(curl_global_init(CURL_GLOBAL_DEFAULT), CURLE_OK);
     start_server();
-    ck_assert_int_eq(pf_conncache_init(&cache, max_idle, AN_HOUR_MS, &stats),
+    ck_assert_int_eq(pf_conncache_init(&cache, max_idle, AN_HOUR_MS, false,
+                                       &stats),
                      0);
 }
 
