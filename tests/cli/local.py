@@ -222,7 +222,7 @@ def a_directory_that_cannot_be_entered(tmp):
 def the_directory_goes_away(tmp):
     "renamed: files follow it; removed: local trouble, and nothing hangs"
     with common.server() as server:
-        lines = [server.url(f"/delay=400/f{i}") for i in range(4)]
+        lines = [server.url(f"/delay={tap.ms(400)}/f{i}") for i in range(4)]
         with common.started(tmp, lines=lines) as process:
             server.wait(lambda s: s["requests_active"] == 4)
             (tmp / "out").rename(tmp / "moved")
@@ -275,7 +275,7 @@ def the_soft_limit_is_raised(tmp):
         def limit():
             resource.setrlimit(resource.RLIMIT_NOFILE, (64, 4096))
 
-        lines = [server.url(f"/delay=300/f{i}") for i in range(100)]
+        lines = [server.url(f"/delay={tap.ms(500)}/f{i}") for i in range(100)]
         done = fetch(tmp, "-t", "100", lines=lines, preexec_fn=limit)
         check_same(done.status, 0)
         assert "workers" not in done.err, done.err

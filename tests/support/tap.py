@@ -46,7 +46,7 @@ import traceback
 TIMEOUT_S = 30
 
 _here = pathlib.Path(__file__).resolve().parent
-_slow = float(os.environ.get("PFETCH_SLOW", "1"))
+SLOW = float(os.environ.get("PFETCH_SLOW", "1"))
 _cases = []
 
 PFETCH = os.environ.get(
@@ -66,13 +66,19 @@ def case(function=None, *, timeout=TIMEOUT_S):
     """Registers a case; with or without arguments."""
     if function is None:
         return lambda f: case(f, timeout=timeout)
-    _cases.append((function, timeout * _slow))
+    _cases.append((function, timeout * SLOW))
     return function
 
 
 def full():
     """True in `make check-full`: long cases are to run."""
     return os.environ.get("PFETCH_FULL", "") not in ("", "0")
+
+
+def ms(normally):
+    """So many milliseconds, more where everything takes longer: for delays
+    that must outlast what the program does meanwhile."""
+    return int(normally * SLOW)
 
 
 def run(*arguments, **options):
