@@ -119,21 +119,15 @@ void pf_naming_fini(struct pf_naming *naming)
 static int make_base(enum pfetch_dir_name mode, struct pf_digest *digest,
                      const struct pfetch_job *job, char base[PF_PATH_SIZE])
 {
-    const char *url = pfetch_job_url(job);
+    static const char *const templates[] = {
+        [PFETCH_DIR_NAME_BASENAME] = "{base}",
+        [PFETCH_DIR_NAME_PATH] = "{host}/{path}",
+        [PFETCH_DIR_NAME_HASH] = "{hash}",
+        [PFETCH_DIR_NAME_NUMBER] = "{n}",
+    };
 
-    switch (mode) {
-    case PFETCH_DIR_NAME_PATH:
-        return pf_outname_path(digest, url, base);
-    case PFETCH_DIR_NAME_HASH:
-        return pf_outname_hash(digest, url, base);
-    case PFETCH_DIR_NAME_NUMBER:
-        (void)snprintf(base, PF_NAME_SIZE, "%llu",
-                       (unsigned long long)pfetch_job_request(job)->n);
-        return 0;
-    case PFETCH_DIR_NAME_BASENAME:
-    default:
-        return pf_outname_basename(digest, url, base);
-    }
+    return pf_outname_expand(digest, templates[mode], pfetch_job_url(job),
+                             pfetch_job_request(job)->n, base);
 }
 
 /* The key of the first len bytes of a path. */

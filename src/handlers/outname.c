@@ -21,6 +21,10 @@
  * component.  A number comes before the extension and is never cut.  An
  * extension is a dot, not the first byte of a name, with up to 15 ASCII
  * letters, digits, '_', '+' or '-' after it.
+ *
+ * Every mode is a template, expanded from left to right into one component
+ * after the other.  All text goes through put_text(), and all components
+ * through finish_component(): there is no other way into a name.
  */
 #include "config.h"
 
@@ -34,6 +38,7 @@
 
 enum {
     EXT_MAX = 16,                        /* the dot included */
+    TAIL_SIZE = 2 * EXT_MAX,             /* drop_end() leaves one of them */
     HASH_BYTES = 8,
     HASH_TEXT = 1 + 2 * HASH_BYTES,      /* '~' and its digits */
     NUMBER_TEXT = sizeof(".4294967295"), /* the NUL included */
@@ -49,20 +54,30 @@ struct component {
     size_t head_len;
     bool full;               /* something did not fit into head */
     size_t total;            /* bytes it has in all */
-    char tail[EXT_MAX];      /* a ring: byte i stands at i % EXT_MAX */
+    char tail[TAIL_SIZE];    /* a ring: byte i stands at i % TAIL_SIZE */
 };
 
 /* Appends a character or an escape, which is not torn. */
 static void put_unit(struct component *c, const char *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        c->tail[c->total++ % EXT_MAX] = bytes[i];
+        c->tail[c->total++ % TAIL_SIZE] = bytes[i];
     if (c->full || c->head_len + n > PF_NAME_MAX) {
         c->full = true;
         return;
     }
     memcpy(c->head + c->head_len, bytes, n);
     c->head_len += n;
+}
+
+/* Takes back the last n bytes, up to EXT_MAX, each of them a unit. */
+static void drop_end(struct component *c, size_t n)
+{
+    c->total -= n;
+    if (c->head_len >= c->total) {
+        c->head_len = c->total;
+        c->full = false;
+    }
 }
 
 static void put_escaped(struct component *c, const unsigned char *bytes,
@@ -101,7 +116,7 @@ static size_t component_ext(const struct component *c, char ext[EXT_MAX + 1])
     size_t n = c->total < EXT_MAX ? c->total : EXT_MAX;
 
     for (size_t i = 0; i < n; i++)
-        last[i + 1] = c->tail[(c->total - n + i) % EXT_MAX];
+        last[i + 1] = c->tail[(c->total - n + i) % TAIL_SIZE];
     last[0] = 'x';
     size_t len = c->total > n ? ext_length(last, n + 1)
                               : ext_length(last + 1, n);
@@ -347,85 +362,353 @@ static struct split split_url(const char *url)
     return s;
 }
 
-static int finish_last(struct pf_digest *digest, const struct split *s,
-                       bool cut, char name[PF_NAME_SIZE])
+/* The last path segment. */
+static void put_segment(struct component *c, const struct split *s)
+{
+    if (s->last == s->query)
+        put_unit(c, "index.html", strlen("index.html"));
+    else
+        put_text(c, (struct reader){ s->last, s->query, true, false });
+}
+
+static void put_base(struct component *c, const struct split *s)
+{
+    put_segment(c, s);
+    put_text(c, (struct reader){ s->query, s->end, false, false });
+}
+
+/* The extension of the last path segment. */
+static size_t segment_ext(const struct split *s, char ext[EXT_MAX + 1])
 {
     struct component c = { .total = 0 };
 
-    put_text(&c, (struct reader){ s->last, s->query, true, false });
-    if (c.total == 0)
-        put_unit(&c, "index.html", strlen("index.html"));
-    put_text(&c, (struct reader){ s->query, s->end, false, false });
-    return finish_component(digest, &c, s->url, (size_t)(s->end - s->url),
-                            cut, name);
+    put_segment(&c, s);
+    return component_ext(&c, ext);
 }
 
-int pf_outname_basename(struct pf_digest *digest, const char *url,
-                        char name[PF_NAME_SIZE])
+static void put_literal(struct component *c, const char *text, size_t len)
 {
-    struct split s = split_url(url);
-
-    return finish_last(digest, &s, false, name);
+    put_text(c, (struct reader){ text, text + len, false, false });
 }
 
-int pf_outname_hash(struct pf_digest *digest, const char *url,
-                    char name[PF_NAME_SIZE])
-{
-    uint8_t sum[PF_DIGEST_BYTES];
+/* --- templates ---------------------------------------------------------- */
 
-    if (pf_digest_sum(digest, 0, url, strlen(url), sum) != 0)
-        return PFETCH_ENOMEM;
-    pf_digest_hex(sum, PF_URL_HASH_BYTES, name);
-    return 0;
+enum token {
+    TOKEN_END,
+    TOKEN_TEXT,
+    TOKEN_SLASH,
+    TOKEN_HOST, /* the words, in the order of words[] */
+    TOKEN_PATH,
+    TOKEN_BASE,
+    TOKEN_STEM,
+    TOKEN_EXT,
+    TOKEN_N,
+    TOKEN_HASH,
+    TOKEN_UNKNOWN, /* a word that is none */
+    TOKEN_UNBALANCED
+};
+
+static enum token read_word(const char *word, size_t len)
+{
+    static const char *const words[] = { "host", "path", "base", "stem",
+                                         "ext", "n", "hash" };
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strlen(words[i]) == len && memcmp(words[i], word, len) == 0)
+            return (enum token)(TOKEN_HOST + i);
+    return TOKEN_UNKNOWN;
 }
 
-/* Appends the directory that stands between from and to in the URL, and a
- * slash, to path.  Nothing for an empty one.  *fits becomes false when there
- * would be no room for the last name any more. */
-static int add_dir(struct pf_digest *digest, const struct split *s,
-                   const char *from, const char *to, char path[PF_PATH_SIZE],
-                   bool *fits)
+/* Reads the token at *at and moves behind it; *text and *len are what it
+ * stands for (a text) or consists of. */
+static enum token read_token(const char **at, const char **text, size_t *len)
 {
-    struct component c = { .total = 0 };
+    const char *s = *at;
+    enum token token = TOKEN_TEXT;
+
+    *text = s;
+    *len = 1;
+    if (s[0] == '\0')
+        return TOKEN_END;
+    if ((s[0] == '{' || s[0] == '}') && s[1] == s[0]) {
+        *at = s + 2;
+        return TOKEN_TEXT;
+    }
+    if (strncmp(s, ".{ext}", 6) == 0) { /* the dot is the extension's */
+        token = TOKEN_EXT;
+        *len = 6;
+    } else if (s[0] == '{') {
+        *len = strcspn(s, "}");
+        token = s[*len] == '\0' ? TOKEN_UNBALANCED
+                                : read_word(s + 1, *len - 1);
+        *len += s[*len] == '}';
+    } else if (s[0] == '}') {
+        token = TOKEN_UNBALANCED;
+    } else if (s[0] == '/') {
+        token = TOKEN_SLASH;
+    } else {
+        *len = 1 + strcspn(s + 1, "{}/.");
+    }
+    *at = s + *len;
+    return token;
+}
+
+/* A path on its way. */
+struct builder {
+    struct pf_digest *digest;
+    struct split url;
+    uint64_t n;
+    struct component c; /* the one being written */
+    const char *used;   /* up to where it depends on the URL */
+    char *path;         /* the directories, each with its slash */
+    size_t len;
+    size_t kept;        /* what stays of them if they are too many */
+    bool fits;
+};
+
+static void use(struct builder *b, const char *end)
+{
+    if (b->used < end)
+        b->used = end;
+}
+
+/* Ends a component that is a directory, and begins another.  An empty one is
+ * left out. */
+static int end_dir(struct builder *b)
+{
+    const char *used = b->used;
     char name[PF_NAME_SIZE];
 
-    put_text(&c, (struct reader){ from, to, true, from == s->host });
-    if (c.total == 0)
-        return 0;
-    if (finish_component(digest, &c, s->url, (size_t)(to - s->url), false,
-                         name) != 0)
-        return PFETCH_ENOMEM;
-    size_t len = strlen(path);
-    size_t name_len = strlen(name);
-    if (len + name_len + 1 + PF_NAME_SIZE > PF_PATH_SIZE) {
-        *fits = false;
+    b->used = b->url.url;
+    if (b->c.total == 0 || !b->fits) {
+        b->c = (struct component){ .total = 0 };
         return 0;
     }
-    memcpy(path + len, name, name_len);
-    memcpy(path + len + name_len, "/", sizeof "/");
+    if (finish_component(b->digest, &b->c, b->url.url,
+                         (size_t)(used - b->url.url), false, name) != 0)
+        return PFETCH_ENOMEM;
+    b->c = (struct component){ .total = 0 };
+    size_t name_len = strlen(name);
+    if (b->len + name_len + 1 + PF_NAME_SIZE
+        > PF_PATH_SIZE - PF_FAN_OUT_SIZE) {
+        b->fits = false;
+        b->len = b->kept;
+        return 0;
+    }
+    memcpy(b->path + b->len, name, name_len);
+    b->path[b->len + name_len] = '/';
+    b->len += name_len + 1;
     return 0;
 }
 
-int pf_outname_path(struct pf_digest *digest, const char *url,
-                    char path[PF_PATH_SIZE])
+/* The path of the URL: its directories, and the base. */
+static int put_path(struct builder *b)
 {
-    struct split s = split_url(url);
-    bool fits = true;
+    b->kept = b->fits ? b->len : b->kept;
+    for (const char *from = b->url.path; from < b->url.last;) {
+        const char *to = memchr(from, '/', (size_t)(b->url.last - from));
 
-    path[0] = '\0';
-    if (add_dir(digest, &s, s.host, s.path, path, &fits) != 0)
-        return PFETCH_ENOMEM;
-    size_t host_len = strlen(path);
-    for (const char *from = s.path; from < s.last && fits;) {
-        const char *to = memchr(from, '/', (size_t)(s.last - from));
-
-        if (add_dir(digest, &s, from, to, path, &fits) != 0)
-            return PFETCH_ENOMEM;
+        if (from < to) {
+            put_text(&b->c, (struct reader){ from, to, true, false });
+            use(b, to);
+            if (end_dir(b) != 0)
+                return PFETCH_ENOMEM;
+        }
         from = to + 1;
     }
-    if (!fits)
-        path[host_len] = '\0';
-    return finish_last(digest, &s, !fits, path + strlen(path));
+    put_base(&b->c, &b->url);
+    use(b, b->url.end);
+    return 0;
+}
+
+static int put_hash(struct builder *b)
+{
+    uint8_t sum[PF_DIGEST_BYTES];
+    char hex[2 * PF_URL_HASH_BYTES + 1];
+
+    if (pf_digest_sum(b->digest, 0, b->url.url, strlen(b->url.url), sum) != 0)
+        return PFETCH_ENOMEM;
+    pf_digest_hex(sum, PF_URL_HASH_BYTES, hex);
+    put_literal(&b->c, hex, strlen(hex));
+    return 0;
+}
+
+static void put_number(struct builder *b)
+{
+    char text[sizeof "18446744073709551615"];
+    int len = snprintf(text, sizeof text, "%llu", (unsigned long long)b->n);
+
+    put_literal(&b->c, text, (size_t)len);
+}
+
+/* A word that makes no separator. */
+static int put_word(struct builder *b, enum token word)
+{
+    const struct split *url = &b->url;
+    char ext[EXT_MAX + 1];
+
+    use(b, word == TOKEN_HOST ? url->path : url->end);
+    switch (word) {
+    case TOKEN_HOST:
+        put_text(&b->c, (struct reader){ url->host, url->path, true, true });
+        return 0;
+    case TOKEN_BASE:
+        put_base(&b->c, url);
+        return 0;
+    case TOKEN_STEM:
+        put_segment(&b->c, url);
+        drop_end(&b->c, segment_ext(url, ext));
+        return 0;
+    case TOKEN_EXT:
+        put_literal(&b->c, ext, segment_ext(url, ext));
+        return 0;
+    case TOKEN_N:
+        put_number(b);
+        return 0;
+    default:
+        return put_hash(b);
+    }
+}
+
+static int put_token(struct builder *b, enum token token, const char *text,
+                     size_t len)
+{
+    switch (token) {
+    case TOKEN_TEXT:
+        put_literal(&b->c, text, len);
+        return 0;
+    case TOKEN_SLASH:
+        return end_dir(b);
+    case TOKEN_PATH:
+        return put_path(b);
+    default:
+        return put_word(b, token);
+    }
+}
+
+int pf_outname_expand(struct pf_digest *digest, const char *template,
+                      const char *url, uint64_t n, char *path)
+{
+    struct builder b = { .digest = digest, .url = split_url(url), .n = n,
+                         .used = url, .path = path, .fits = true };
+    const char *text;
+    size_t len;
+
+    for (enum token token;
+         (token = read_token(&template, &text, &len)) < TOKEN_UNKNOWN
+         && token != TOKEN_END;)
+        if (put_token(&b, token, text, len) != 0)
+            return PFETCH_ENOMEM;
+    if (b.c.total == 0) /* "d/{ext}" where there is none */
+        put_unit(&b.c, "index.html", strlen("index.html"));
+    return finish_component(digest, &b.c, url,
+                            (size_t)(b.url.end - b.url.url), !b.fits,
+                            path + b.len);
+}
+
+/* --- what is allowed ---------------------------------------------------- */
+
+/* What is wrong with a text that begins (first) or goes on with a component;
+ * NULL: nothing. */
+static const char *find_wrong(const char *text, size_t len, bool first)
+{
+    struct reader r = { text, text + len, false, false };
+    unsigned char bytes[4];
+    uint32_t code;
+
+    if (first && len > 0 && (text[0] == '.' || text[0] == '-'))
+        return "a name must not begin with '.' or '-'";
+    while (read_char(&r, bytes, &code) > 0) {
+        if (code == NOT_UTF8)
+            return "it is not UTF-8";
+        if (is_unsafe(code))
+            return "it holds a control or format character";
+    }
+    return NULL;
+}
+
+const char *pf_outname_check_template(const char *template)
+{
+    bool first = true; /* the component is empty so far */
+
+    if (template[0] == '/')
+        return "it is not relative";
+    for (;;) {
+        const char *text, *wrong = NULL;
+        size_t len;
+        enum token token = read_token(&template, &text, &len);
+
+        if (token == TOKEN_UNKNOWN)
+            return "it has a word that is none of {host}, {path}, {base}, "
+                   "{stem}, {ext}, {n} and {hash}";
+        if (token == TOKEN_UNBALANCED)
+            return "a brace has no partner ({{ and }} stand for braces)";
+        if ((token == TOKEN_SLASH || token == TOKEN_END) && first)
+            return "a name in it is empty";
+        if (token == TOKEN_TEXT)
+            wrong = find_wrong(text, len, first);
+        if (wrong != NULL || token == TOKEN_END)
+            return wrong;
+        first = token == TOKEN_SLASH;
+    }
+}
+
+bool pf_outname_has_number(const char *template)
+{
+    const char *text;
+    size_t len;
+    enum token token;
+
+    do
+        token = read_token(&template, &text, &len);
+    while (token < TOKEN_UNKNOWN && token != TOKEN_END && token != TOKEN_N);
+    return token == TOKEN_N;
+}
+
+const char *pf_outname_check(const char *path)
+{
+    if (path[0] == '/')
+        return "it is not relative";
+    if (strlen(path) >= PF_PATH_SIZE - PF_NAME_SIZE)
+        return "it is too long";
+    for (;;) {
+        size_t len = strcspn(path, "/");
+        const char *wrong = find_wrong(path, len, true);
+
+        if (len == 0)
+            return "a name in it is empty";
+        if (len > PF_NAME_MAX)
+            return "a name in it is longer than 240 bytes";
+        if (wrong != NULL || path[len] == '\0')
+            return wrong;
+        path += len + 1;
+    }
+}
+
+/* --- other texts -------------------------------------------------------- */
+
+int pf_outname_text(struct pf_digest *digest, const char *text,
+                    const char *url, char name[PF_NAME_SIZE])
+{
+    struct component c = { .total = 0 };
+
+    put_literal(&c, text, strlen(text));
+    return finish_component(digest, &c, url, strlen(url), false, name);
+}
+
+void pf_outname_fan_out(const uint8_t *hash, unsigned dirs,
+                        char dir[PF_FAN_OUT_SIZE])
+{
+    uint32_t high = (uint32_t)hash[0] << 24 | (uint32_t)hash[1] << 16
+                    | (uint32_t)hash[2] << 8 | hash[3];
+    unsigned index = (unsigned)((uint64_t)high * dirs >> 32);
+    size_t width = 1;
+
+    for (unsigned last = (dirs - 1) >> 4; last > 0; last >>= 4)
+        width++;
+    memcpy(dir + width, "/", sizeof "/");
+    for (size_t i = width; i-- > 0; index >>= 4)
+        dir[i] = "0123456789abcdef"[index & 15];
 }
 
 /* --- numbers ------------------------------------------------------------ */

@@ -97,12 +97,44 @@ static void check_number(struct pf_digest *digest, const char *path,
     require(pf_outname_number_of(pf_outname_last(numbered)) == number);
 }
 
+static void check_template(struct pf_digest *digest, const char *template,
+                           const char *url)
+{
+    char path[PF_PATH_SIZE];
+    char again[PF_PATH_SIZE];
+
+    require(pf_outname_expand(digest, template, url, 5, path) == 0);
+    require(strlen(path) < PF_PATH_SIZE - PF_FAN_OUT_SIZE);
+    check_path(path);
+    require(pf_outname_expand(digest, template, url, 5, again) == 0);
+    require(strcmp(path, again) == 0);
+    check_number(digest, path, url, 1);
+    check_number(digest, path, url, 2147483647);
+}
+
+/* The input is also a template, a path and a name given by somebody. */
+static void check_given(struct pf_digest *digest, const char *text)
+{
+    char name[PF_NAME_SIZE];
+
+    if (pf_outname_check_template(text) == NULL)
+        check_template(digest, text, "http://h/d/a.txt?b");
+    if (pf_outname_check(text) == NULL)
+        check_path(text);
+    if (text[0] != '\0') {
+        require(pf_outname_text(digest, text, "http://h/", name) == 0);
+        check_component(name, strlen(name));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const char *const templates[] = {
+        "{base}", "{host}/{path}", "{stem}{ext}", "{n}-{path}.{ext}",
+        "{stem}{stem}/{base}", "{ext}/{host}{n}/{hash}.{ext}",
+    };
     char *url = malloc(size + 1);
-    char name[PF_NAME_SIZE];
-    char again[PF_NAME_SIZE];
-    char path[PF_PATH_SIZE];
+    char hash[PF_PATH_SIZE];
     struct pf_digest digest;
 
     require(url != NULL && pf_digest_init(&digest) == 0);
@@ -110,19 +142,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(url, data, size);
     url[size] = '\0';
 
-    require(pf_outname_basename(&digest, url, name) == 0);
-    check_component(name, strlen(name));
-    require(pf_outname_basename(&digest, url, again) == 0);
-    require(strcmp(name, again) == 0);
-    check_number(&digest, name, url, 1);
-    check_number(&digest, name, url, 2147483647);
-
-    require(pf_outname_path(&digest, url, path) == 0);
-    check_path(path);
-    check_number(&digest, path, url, 12);
-
-    require(pf_outname_hash(&digest, url, again) == 0);
-    require(strspn(again, "0123456789abcdef") == 32 && again[32] == '\0');
+    for (size_t i = 0; i < sizeof templates / sizeof templates[0]; i++)
+        check_template(&digest, templates[i], url);
+    require(pf_outname_expand(&digest, "{hash}", url, 1, hash) == 0);
+    require(strspn(hash, "0123456789abcdef") == 32 && hash[32] == '\0');
+    check_given(&digest, url);
 
     pf_digest_fini(&digest);
     free(url);

@@ -24,6 +24,13 @@ static void tear_down(void)
     pf_digest_fini(&digest);
 }
 
+static void expand(const char *template, const char *url,
+                   char path[PF_PATH_SIZE])
+{
+    ck_assert_ptr_null(pf_outname_check_template(template));
+    ck_assert_int_eq(pf_outname_expand(&digest, template, url, 7, path), 0);
+}
+
 struct example {
     const char *url;
     const char *name;
@@ -31,9 +38,9 @@ struct example {
 
 static void check_basename(const struct example *e)
 {
-    char name[PF_NAME_SIZE];
+    char name[PF_PATH_SIZE];
 
-    ck_assert_int_eq(pf_outname_basename(&digest, e->url, name), 0);
+    expand("{base}", e->url, name);
     ck_assert_msg(strcmp(name, e->name) == 0, "%s became %s, not %s", e->url,
                   name, e->name);
 }
@@ -160,7 +167,7 @@ START_TEST(test_path)
     const struct example *e = &paths[_i];
     char path[PF_PATH_SIZE];
 
-    ck_assert_int_eq(pf_outname_path(&digest, e->url, path), 0);
+    expand("{host}/{path}", e->url, path);
     ck_assert_str_eq(path, e->name);
 }
 END_TEST
@@ -189,10 +196,10 @@ static bool ends_with(const char *text, const char *end)
 
 START_TEST(test_longest_that_fits)
 {
-    char name[PF_NAME_SIZE];
+    char name[PF_PATH_SIZE];
     char *url = long_url("a", PF_NAME_MAX - 4, ".txt");
 
-    ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
+    expand("{base}", url, name);
     ck_assert_str_eq(name, url + strlen("http://h/"));
     free(url);
 }
@@ -201,15 +208,15 @@ END_TEST
 START_TEST(test_cut_keeps_extension_and_gets_hash)
 {
     static const size_t lengths[] = { 237, 250, 251, 252, 296, 4092, 60000 };
-    char name[PF_NAME_SIZE];
-    char full[PF_NAME_SIZE];
+    char name[PF_PATH_SIZE];
+    char full[PF_PATH_SIZE];
     char *url = long_url("a", lengths[_i], ".txt");
 
-    ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
+    expand("{base}", url, name);
     ck_assert_uint_eq(strlen(name), PF_NAME_MAX);
     ck_assert(ends_with(name, ".txt"));
     ck_assert_int_eq(name[PF_NAME_MAX - 4 - 17], '~');
-    ck_assert_int_eq(pf_outname_hash(&digest, url, full), 0);
+    expand("{hash}", url, full);
     ck_assert_int_eq(memcmp(name + PF_NAME_MAX - 4 - 16, full, 16), 0);
     free(url);
 }
@@ -217,7 +224,7 @@ END_TEST
 
 START_TEST(test_cut_between_characters)
 {
-    char name[PF_NAME_SIZE];
+    char name[PF_PATH_SIZE];
     const char *shift[] = { "", "x", "xy" };
 
     for (int i = 0; i < 3; i++) {
@@ -225,7 +232,7 @@ START_TEST(test_cut_between_characters)
 
         memmove(url + 9 + strlen(shift[i]), url + 9, 9 * 255);
         memcpy(url + 9, shift[i], strlen(shift[i]));
-        ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
+        expand("{base}", url, name);
         size_t stem = strlen(name) - 17;
         ck_assert_int_eq(name[stem], '~');
         ck_assert_uint_eq((stem - strlen(shift[i])) % 3, 0);
@@ -238,7 +245,7 @@ END_TEST
 START_TEST(test_cut_not_inside_an_escape)
 {
     static const char *const units[] = { "x%01", "xx%01", "%01" };
-    char name[PF_NAME_SIZE];
+    char name[PF_PATH_SIZE];
 
     for (size_t i = 0; i < 3; i++) {
         /* The limit falls on another byte of the escape each time. */
@@ -248,7 +255,7 @@ START_TEST(test_cut_not_inside_an_escape)
 
             memmove(url + 9 + shift, url + 9, 300 * unit - shift);
             memset(url + 9, 'y', shift);
-            ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
+            expand("{base}", url, name);
             const char *cut = strchr(name, '~');
             ck_assert_ptr_nonnull(cut);
             ck_assert(cut[-1] != '%' && cut[-2] != '%');
@@ -260,13 +267,13 @@ END_TEST
 
 START_TEST(test_cut_names_differ)
 {
-    char one[PF_NAME_SIZE];
-    char two[PF_NAME_SIZE];
+    char one[PF_PATH_SIZE];
+    char two[PF_PATH_SIZE];
     char *url = long_url("a", 300, "b.txt");
 
-    ck_assert_int_eq(pf_outname_basename(&digest, url, one), 0);
+    expand("{base}", url, one);
     url[9 + 300] = 'c';
-    ck_assert_int_eq(pf_outname_basename(&digest, url, two), 0);
+    expand("{base}", url, two);
     ck_assert_str_ne(one, two);
     free(url);
 }
@@ -278,15 +285,15 @@ START_TEST(test_long_directories)
     char *deep = long_url("d/", 20000, "x.txt");
     char *wide = long_url("d", 300, "/x.txt");
 
-    ck_assert_int_eq(pf_outname_path(&digest, deep, path), 0);
+    expand("{host}/{path}", deep, path);
     ck_assert_uint_eq(strlen(path), strlen("h/x~0123456789abcdef.txt"));
     ck_assert_int_eq(memcmp(path, "h/x~", 4), 0);
-    ck_assert_int_eq(pf_outname_path(&digest, wide, path), 0);
+    expand("{host}/{path}", wide, path);
     ck_assert_uint_eq(strlen(path), 2 + PF_NAME_MAX + strlen("/x.txt"));
     /* Its files are all in that one directory. */
     wide[strlen(wide) - 5] = 'y';
     char other[PF_PATH_SIZE];
-    ck_assert_int_eq(pf_outname_path(&digest, wide, other), 0);
+    expand("{host}/{path}", wide, other);
     ck_assert_int_eq(memcmp(path, other, 2 + PF_NAME_MAX + 1), 0);
     free(deep);
     free(wide);
@@ -341,14 +348,14 @@ END_TEST
 
 START_TEST(test_number_is_never_cut)
 {
-    char name[PF_NAME_SIZE];
+    char name[PF_PATH_SIZE];
     char numbered[PF_PATH_SIZE];
     char again[PF_PATH_SIZE];
 
     for (size_t len = 220; len < 260; len++) {
         char *url = long_url("a", len, ".txt");
 
-        ck_assert_int_eq(pf_outname_basename(&digest, url, name), 0);
+        expand("{base}", url, name);
         ck_assert_int_eq(pf_outname_number(&digest, name, 12345, url,
                                            numbered), 0);
         ck_assert_uint_le(strlen(numbered), PF_NAME_MAX);
@@ -364,11 +371,202 @@ END_TEST
 
 START_TEST(test_hash)
 {
-    char name[PF_NAME_SIZE];
+    char name[PF_PATH_SIZE];
 
     /* printf 'http://h/x' | sha256sum */
-    ck_assert_int_eq(pf_outname_hash(&digest, "http://h/x", name), 0);
+    expand("{hash}", "http://h/x", name);
     ck_assert_str_eq(name, "86ca99740210faa002c7e540649a2601");
+}
+END_TEST
+
+/* --- templates ----------------------------------------------------------- */
+
+static const struct {
+    const char *template;
+    const char *url;
+    const char *path;
+} templates[] = {
+    { "{n}-{base}", "http://h/d/a.txt?q=1", "7-a.txt?q=1" },
+    { "{stem}{ext}", "http://h/d/a.tar.gz?q=1", "a.tar.gz" },
+    { "{stem}.{ext}", "http://h/d/a.tar.gz?q=1", "a.tar.gz" },
+    { "{stem}_{n}.{ext}", "http://h/a.txt", "a_7.txt" },
+    { "{stem}_{n}.{ext}", "http://h/a", "a_7" },
+    { "{stem}_{n}.{ext}", "http://h/", "index_7.html" },
+    { "{hash}{ext}", "http://h/x",
+      "86ca99740210faa002c7e540649a2601" },
+    { "{{{n}}}{{}}", "http://h/x", "{7}{}" },
+    { "{host}/{base}", "http://H.Example:81/d/x", "h.example:81/x" },
+    { "{host}_{path}", "http://h/a/b//c", "h_a/b/c" },
+    { "{path}", "http://h/a/b/c?d/e", "a/b/c?d%2Fe" },
+    { "{path}.bak", "http://h/a/b.c", "a/b.c.bak" },
+    { "x/{path}/y", "http://h/a/", "x/a/index.html/y" },
+    { "{base}/{base}/{n}", "http://h/.x", "%2Ex/%2Ex/7" },
+    { "{n}{base}", "http://h/.x", "7.x" },
+    { "{n}{stem}", "http://h/.bashrc", "7.bashrc" },
+    { "{n}{stem}{ext}", "http://h/.bash.rc", "7.bash.rc" },
+    { "{ext}", "http://h/a.txt", "%2Etxt" },
+    { "d/{ext}", "http://h/a", "d/index.html" },
+    { "{ext}/{base}", "http://h/a", "a" },
+    { "{base}", "http://h/..%2f..%2fx", "%2E.%2F..%2Fx" },
+    { "{path}", "http://h/../%2e%2e/-r", "%2E./%2E./%2Dr" },
+    { "{stem}{stem}", "http://h/a.0123456789abcde",
+      "aa" },
+    { "\xc3\xa9-{n}", "http://h/x", "\xc3\xa9-7" },
+    { "a.b/c.{n}", "http://h/x", "a.b/c.7" },
+};
+
+START_TEST(test_template)
+{
+    char path[PF_PATH_SIZE];
+
+    expand(templates[_i].template, templates[_i].url, path);
+    ck_assert_str_eq(path, templates[_i].path);
+}
+END_TEST
+
+START_TEST(test_template_that_is_none)
+{
+    static const char *const wrong[] = {
+        "", "/{base}", "../{base}", "{base}/..", "a/../{n}", ".", "./{n}",
+        "a//{n}", "{n}/", "{", "}", "{n", "n}", "{n}}", "{{n}", "{}", "{N}",
+        "{name}", "{ n}", "{host{n}}", ".{base}", "-{n}", "a/-{n}",
+        "a\nb{n}", "\xff{n}", "{n}\xe2\x80\xae", "{n}\x7f",
+    };
+
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        ck_assert_msg(pf_outname_check_template(wrong[i]) != NULL,
+                      "'%s' is a template", wrong[i]);
+    ck_assert(pf_outname_has_number("a{n}"));
+    ck_assert(!pf_outname_has_number("a{{n}}{base}"));
+}
+END_TEST
+
+/* Whatever is longest, each component keeps to its limit, and the hash tells
+ * two of them apart. */
+START_TEST(test_template_is_cut)
+{
+    static const char *const long_ones[] = {
+        "{base}", "x{base}", "{stem}{ext}", "{stem}-{n}.{ext}",
+        "{stem}{stem}{ext}", "{n}{path}", "{base}/{n}", "{stem}/{base}",
+        "{base}/{base}/{base}/{base}/{base}/{base}/{base}/{base}/{base}",
+    };
+    char one[PF_PATH_SIZE];
+    char two[PF_PATH_SIZE];
+
+    for (size_t i = 0; i < sizeof long_ones / sizeof long_ones[0]; i++)
+        for (size_t len = 225; len < 260; len++) {
+            char *url = long_url("a", len, ".txt");
+
+            expand(long_ones[i], url, one);
+            ck_assert_uint_le(strlen(one),
+                              PF_PATH_SIZE - PF_FAN_OUT_SIZE - 1);
+            for (const char *at = one; *at != '\0'; at += *at == '/') {
+                size_t part = strcspn(at, "/");
+
+                ck_assert(part >= 1 && part <= PF_NAME_MAX);
+                at += part;
+            }
+            url[9 + len / 2] = 'b';
+            expand(long_ones[i], url, two);
+            ck_assert_str_ne(one, two);
+            free(url);
+        }
+}
+END_TEST
+
+/* A stem that fits is not cut because its extension did not. */
+START_TEST(test_stem_that_fits)
+{
+    char path[PF_PATH_SIZE];
+    char *url = long_url("a", PF_NAME_MAX - 2, ".txt");
+
+    expand("{stem}", url, path);
+    ck_assert_uint_eq(strlen(path), PF_NAME_MAX - 2);
+    ck_assert_ptr_null(strchr(path, '~'));
+    free(url);
+}
+END_TEST
+
+/* --- names from elsewhere ------------------------------------------------- */
+
+START_TEST(test_given_path)
+{
+    static const char *const good[] = { "a", "a/b/c.txt", "a b", "a..",
+                                        "\xc3\xa9", "a/b.part", "~", "%2E" };
+    static const char *const wrong[] = {
+        "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/..", "a/../b",
+        "./a", "a/.", ".a.part", "a/.b", "-a", "a/-b", "a\nb", "\x1b[0m",
+        "a\x7f", "\xff", "\xc0\xaf", "\xe2\x80\xae", "a\xe2\x80\x8b",
+    };
+    char text[PF_PATH_SIZE + 10];
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        ck_assert_msg(pf_outname_check(good[i]) == NULL, "%s", good[i]);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        ck_assert_msg(pf_outname_check(wrong[i]) != NULL, "'%s'", wrong[i]);
+    memset(text, 'a', sizeof text);
+    text[PF_NAME_MAX] = '\0';
+    ck_assert_ptr_null(pf_outname_check(text));
+    text[PF_NAME_MAX] = 'a';
+    text[PF_NAME_MAX + 1] = '\0';
+    ck_assert_ptr_nonnull(pf_outname_check(text));
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = i % 2 == 0 ? 'a' : '/';
+    text[PF_PATH_SIZE - PF_NAME_SIZE - 2] = 'a';
+    text[PF_PATH_SIZE - PF_NAME_SIZE - 1] = '\0';
+    ck_assert_ptr_null(pf_outname_check(text));
+    text[PF_PATH_SIZE - PF_NAME_SIZE - 1] = '/';
+    text[PF_PATH_SIZE + 1] = '\0';
+    ck_assert_ptr_nonnull(pf_outname_check(text));
+}
+END_TEST
+
+START_TEST(test_text)
+{
+    static const struct example texts[] = {
+        { "a.txt", "a.txt" },       { ".bashrc", "%2Ebashrc" },
+        { "../x", "%2E.%2Fx" },     { "a%2fb", "a%2fb" },
+        { "a?b", "a?b" },           { "\x1b[31m", "%1B[31m" },
+        { "\xe2\x80\xae" "x", "%E2%80%AEx" },
+    };
+    char name[PF_NAME_SIZE];
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        ck_assert_int_eq(pf_outname_text(&digest, texts[i].url, "http://h/",
+                                         name), 0);
+        ck_assert_str_eq(name, texts[i].name);
+    }
+    char *url = long_url("a", 300, ".txt");
+    ck_assert_int_eq(pf_outname_text(&digest, url + 9, url, name), 0);
+    ck_assert_uint_eq(strlen(name), PF_NAME_MAX);
+    ck_assert(ends_with(name, ".txt"));
+    free(url);
+}
+END_TEST
+
+START_TEST(test_fan_out)
+{
+    static const struct {
+        unsigned dirs;
+        const char *first, *middle, *last;
+    } fans[] = {
+        { 1, "0/", "0/", "0/" },         { 2, "0/", "1/", "1/" },
+        { 16, "0/", "8/", "f/" },        { 17, "00/", "08/", "10/" },
+        { 256, "00/", "80/", "ff/" },    { 257, "000/", "080/", "100/" },
+        { 1000, "000/", "1f4/", "3e7/" },
+        { 65536, "0000/", "8000/", "ffff/" },
+    };
+    char dir[PF_FAN_OUT_SIZE];
+
+    for (size_t i = 0; i < sizeof fans / sizeof fans[0]; i++) {
+        pf_outname_fan_out((const uint8_t *)"\0\0\0\0", fans[i].dirs, dir);
+        ck_assert_str_eq(dir, fans[i].first);
+        pf_outname_fan_out((const uint8_t *)"\x80\0\0\0", fans[i].dirs, dir);
+        ck_assert_str_eq(dir, fans[i].middle);
+        pf_outname_fan_out((const uint8_t *)"\xff\xff\xff\xff",
+                           fans[i].dirs, dir);
+        ck_assert_str_eq(dir, fans[i].last);
+    }
 }
 END_TEST
 
@@ -390,6 +588,13 @@ int main(void)
     tcase_add_loop_test(names, test_number, 0, COUNT(numbers));
     tcase_add_test(names, test_number_of_other_names);
     tcase_add_test(names, test_hash);
+    tcase_add_loop_test(names, test_template, 0, COUNT(templates));
+    tcase_add_test(names, test_template_that_is_none);
+    tcase_add_test(names, test_given_path);
+    tcase_add_test(names, test_text);
+    tcase_add_test(names, test_fan_out);
+    tcase_add_test(length, test_template_is_cut);
+    tcase_add_test(length, test_stem_that_fits);
     tcase_add_test(length, test_longest_that_fits);
     tcase_add_loop_test(length, test_cut_keeps_extension_and_gets_hash, 0, 7);
     tcase_add_test(length, test_cut_between_characters);
