@@ -328,17 +328,40 @@ static int init_dir(struct dir *dir, const struct pfetch_dir_options *options)
     return digest != 0 ? digest : naming;
 }
 
+bool pfetch_dir_template_check(const char *text, struct pfetch_failure *why)
+{
+    const char *wrong = pf_outname_check_template(text);
+
+    if (wrong != NULL)
+        pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
+                           "'%.100s' cannot be a template of names: %s", text,
+                           wrong);
+    return wrong == NULL;
+}
+
+static bool check_options(const struct pfetch_dir_options *options,
+                          struct pfetch_failure *why)
+{
+    if (options->size != sizeof *options || options->dir == NULL)
+        pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
+                           "the options were not made by "
+                           "pfetch_dir_options_init()");
+    else if (options->fan_out > PF_FAN_OUT_MAX)
+        pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
+                           "more than %d directories", PF_FAN_OUT_MAX);
+    else
+        return options->name_template == NULL
+               || pfetch_dir_template_check(options->name_template, why);
+    return false;
+}
+
 int pfetch_dir_create(struct pfetch_handler *handler,
                       const struct pfetch_dir_options *options,
                       struct pfetch_failure *why)
 {
     *handler = (struct pfetch_handler){ .self = NULL };
-    if (options->size != sizeof *options || options->dir == NULL) {
-        pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
-                           "the options were not made by "
-                           "pfetch_dir_options_init()");
+    if (!check_options(options, why))
         return PFETCH_EINVAL;
-    }
     struct dir *dir = calloc(1, sizeof *dir);
     if (dir == NULL) {
         pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "out of memory");

@@ -2,8 +2,9 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * A line whose URL had a line before is skipped.  The base of a name comes
- * from the URL (outname.h).  Candidates are the base, if no line of this run
+ * A line whose URL had a line before is skipped, unless out= differs or names
+ * have the number of the line.  The base of a name comes from the URL
+ * (outname.h), in one of the directories of a fan-out, or is what out= says.  Candidates are the base, if no line of this run
  * has it, and then the base with the numbers 1, 2, ..., those passed over
  * which a line of this run has.  The first candidate that suits is taken: with
  * --exist auto that is one where nothing stands, or this URL's own file, and
@@ -21,9 +22,14 @@
  * table if a line of this run has it, else in an entry of its own once that
  * saves more than a few look-ups.
  *
- * With --name path a name can be needed as a file and as a directory.  The
- * directories are in the table too, an entry for each; the line that comes
- * later fails.
+ * A name can be needed as a file and as a directory.  The directories are in
+ * the table too, an entry for each; the line that comes later fails.  So does
+ * one whose out= an earlier line has: only names that we have made are
+ * numbered when they meet in the list.
+ *
+ * With --name number no two names are equal and none is kept, until a line has
+ * out=.  That line must not name what an earlier number may have got, and so
+ * fails if its name begins with a number that is not greater than theirs.
  */
 #include "config.h"
 
@@ -32,7 +38,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,7 +58,9 @@ enum pf_dir_value {
 struct line {
     struct pfetch_job *job;
     const char *url;
+    const char *given; /* out=, or NULL */
     uint8_t hash[PF_DIGEST_BYTES]; /* of the URL */
+    uint64_t seen_key; /* finds the same line again; 0: never the same */
     char base[PF_PATH_SIZE];
     uint64_t base_key;
     uint32_t number; /* of the candidate; 0: the base itself */
@@ -86,24 +94,40 @@ static bool is_empty_dir(int dir)
     return entry == NULL;
 }
 
+static const char *template_of(const struct pfetch_dir_options *options)
+{
+    static const char *const modes[] = {
+        [PFETCH_DIR_NAME_BASENAME] = "{base}",
+        [PFETCH_DIR_NAME_PATH] = "{host}/{path}",
+        [PFETCH_DIR_NAME_HASH] = "{hash}",
+        [PFETCH_DIR_NAME_NUMBER] = "{n}",
+    };
+
+    return options->name_template != NULL ? options->name_template
+                                          : modes[options->name];
+}
+
 int pf_naming_init(struct pf_naming *naming,
                    const struct pfetch_dir_options *options, int root,
                    struct pf_filestate *state)
 {
-    naming->mode = options->name;
+    naming->template = strdup(template_of(options));
     naming->exist = options->exist;
+    naming->fan_out = options->fan_out;
     naming->root = root;
     naming->was_empty = root < 0 || is_empty_dir(root);
     naming->state = state;
     naming->known_dirs[0] = '\0';
-    naming->names = NULL;
-    pf_walk_init(&naming->walk, root);
-    if (pf_digest_init(&naming->digest) != 0)
-        return PFETCH_ENOMEM;
-    if (naming->mode == PFETCH_DIR_NAME_NUMBER)
-        return 0;
+    naming->last_unkept = 0;
     naming->names = pf_nametable_create();
-    return naming->names != NULL ? 0 : PFETCH_ENOMEM;
+    pf_walk_init(&naming->walk, root);
+    if (pf_digest_init(&naming->digest) != 0 || naming->names == NULL
+        || naming->template == NULL)
+        return PFETCH_ENOMEM;
+    naming->counts = pf_outname_has_number(naming->template);
+    atomic_init(&naming->keeps_names, strcmp(naming->template, "{n}") != 0);
+    atomic_init(&naming->has_dirs, false);
+    return 0;
 }
 
 void pf_naming_fini(struct pf_naming *naming)
@@ -112,22 +136,26 @@ void pf_naming_fini(struct pf_naming *naming)
     pf_digest_fini(&naming->digest);
     pf_nametable_free(naming->names);
     naming->names = NULL;
+    free(naming->template);
+    naming->template = NULL;
 }
 
 /* --- names and keys ----------------------------------------------------- */
 
-static int make_base(enum pfetch_dir_name mode, struct pf_digest *digest,
-                     const struct pfetch_job *job, char base[PF_PATH_SIZE])
+/* The name of a line before it is numbered, unless out= gives it. */
+static int make_base(const struct pf_naming *naming, struct pf_digest *digest,
+                     const struct pfetch_job *job,
+                     const uint8_t hash[PF_URL_HASH_BYTES],
+                     char base[PF_PATH_SIZE])
 {
-    static const char *const templates[] = {
-        [PFETCH_DIR_NAME_BASENAME] = "{base}",
-        [PFETCH_DIR_NAME_PATH] = "{host}/{path}",
-        [PFETCH_DIR_NAME_HASH] = "{hash}",
-        [PFETCH_DIR_NAME_NUMBER] = "{n}",
-    };
+    size_t len = 0;
 
-    return pf_outname_expand(digest, templates[mode], pfetch_job_url(job),
-                             pfetch_job_request(job)->n, base);
+    if (naming->fan_out > 0) {
+        pf_outname_fan_out(hash, naming->fan_out, base);
+        len = strlen(base);
+    }
+    return pf_outname_expand(digest, naming->template, pfetch_job_url(job),
+                             pfetch_job_request(job)->n, base + len);
 }
 
 /* The key of the first len bytes of a path. */
@@ -151,7 +179,7 @@ static int set_candidate(struct pf_naming *naming, struct line *line,
     else if (pf_outname_number(&naming->digest, line->base, number, line->url,
                                line->path) != 0)
         return PFETCH_ENOMEM;
-    if (naming->names == NULL)
+    if (!naming->keeps_names)
         return 0;
     return make_key(&naming->digest, PF_SPACE_NAME, line->path,
                     strlen(line->path), &line->path_key);
@@ -164,7 +192,7 @@ static int is_dir_of_run(struct pf_naming *naming, struct pf_digest *digest,
 {
     uint64_t key;
 
-    if (naming->mode != PFETCH_DIR_NAME_PATH)
+    if (!naming->has_dirs)
         return 0;
     if (make_key(digest, PF_SPACE_DIR, path, strlen(path), &key) != 0)
         return PFETCH_ENOMEM;
@@ -174,7 +202,7 @@ static int is_dir_of_run(struct pf_naming *naming, struct pf_digest *digest,
 /* Whether a line of this run has the candidate.  1, 0 or PFETCH_ENOMEM. */
 static int is_taken(struct pf_naming *naming, const struct line *line)
 {
-    if (naming->names == NULL)
+    if (!naming->keeps_names)
         return 0;
     if (pf_nametable_taken(naming->names, line->path_key, NULL))
         return 1;
@@ -279,7 +307,8 @@ static int find_own(struct pf_naming *naming, struct line *line)
 {
     uint32_t number = line->number;
 
-    if (naming->names == NULL || !atomic_load(&naming->state->usable))
+    if (naming->was_empty || !naming->keeps_names
+        || !atomic_load(&naming->state->usable))
         return 0;
     if (read_dir_once(naming, line) != 0)
         return PFETCH_ENOMEM;
@@ -357,8 +386,10 @@ static enum pfetch_reply judge(struct pf_naming *naming, struct line *line,
 static int claim_candidate(struct pf_naming *naming, const struct line *line,
                            uint32_t number, unsigned steps)
 {
-    if (naming->names == NULL)
+    if (!naming->keeps_names) {
+        naming->last_unkept = pfetch_job_request(line->job)->n;
         return 1;
+    }
     int claimed = pf_nametable_claim(naming->names, line->path_key);
     if (claimed == 1 && number > 0 && number == line->number
         && pf_nametable_set_next(naming->names, line->base_key, number + 1,
@@ -377,7 +408,7 @@ static enum pfetch_reply choose_name(struct pf_naming *naming,
     if (set_candidate(naming, line, 0) != 0)
         return out_of_memory(why);
     line->base_key = line->path_key;
-    if (naming->names != NULL
+    if (naming->keeps_names
         && pf_nametable_taken(naming->names, line->base_key, &next))
         number = next > 0 ? next : 1;
     for (unsigned steps = 0; number < LAST_NUMBER; steps++) {
@@ -493,49 +524,117 @@ static uint32_t short_number(const struct pfetch_request *request)
     return n < UINT32_MAX && n > 0 ? (uint32_t)n : UINT32_MAX;
 }
 
-static enum pfetch_reply plan_named(struct pf_naming *naming,
+static enum pfetch_reply refuse(struct pfetch_failure *why,
+                                const struct line *line, const char *reason)
+{
+    pfetch_failure_set(why, PFETCH_CLASS_NAME, "out=%.120s: %s", line->given,
+                       reason);
+    return PFETCH_FAIL;
+}
+
+/* Whether an earlier line may have this name although it is not kept: its
+ * last component begins with the number of one. */
+static bool may_be_unkept(const struct pf_naming *naming, const char *path)
+{
+    const char *name = pf_outname_last(path);
+    uint64_t n = 0;
+
+    if (*name < '1' || *name > '9' || (naming->fan_out > 0) != (name > path))
+        return false;
+    for (; *name >= '0' && *name <= '9'; name++) {
+        if (n > naming->last_unkept)
+            return false;
+        n = n * 10 + (uint64_t)(*name - '0');
+    }
+    return (*name == '\0' || *name == '.') && n <= naming->last_unkept;
+}
+
+/* The base of a line with out=, if no earlier line has that name. */
+static enum pfetch_reply take_given(struct pf_naming *naming,
                                     struct line *line,
                                     struct pfetch_failure *why)
 {
-    uint64_t url_key = pf_nametable_key(PF_SPACE_URL, line->hash);
-    uint32_t n = pf_nametable_get(naming->names, url_key);
+    uint64_t key;
 
+    memcpy(line->base, line->given, strlen(line->given) + 1);
+    if (make_key(&naming->digest, PF_SPACE_NAME, line->base,
+                 strlen(line->base), &key) != 0)
+        return out_of_memory(why);
+    if (pf_nametable_taken(naming->names, key, NULL))
+        return refuse(why, line, "an earlier line has that name");
+    if (may_be_unkept(naming, line->base))
+        return refuse(why, line, "an earlier line may have that number as "
+                                 "its name");
+    naming->keeps_names = true;
+    return PFETCH_GO;
+}
+
+/* Two lines are the same if they ask for one URL under one name. */
+static int set_seen_key(struct pf_naming *naming, struct line *line)
+{
+    uint8_t sum[PF_DIGEST_BYTES];
+
+    line->seen_key = 0;
+    if (line->given == NULL) {
+        if (!naming->counts)
+            line->seen_key = pf_nametable_key(PF_SPACE_URL, line->hash);
+        return 0;
+    }
+    if (pf_digest_sum(&naming->digest, (char)PF_SPACE_URL, line->given,
+                      strlen(line->given), sum) != 0)
+        return PFETCH_ENOMEM;
+    for (size_t i = 0; i < sizeof sum; i++)
+        sum[i] ^= line->hash[i];
+    line->seen_key = pf_nametable_key(PF_SPACE_URL, sum);
+    return 0;
+}
+
+/* The base of a line, if it may have one. */
+static enum pfetch_reply find_base(struct pf_naming *naming,
+                                   struct line *line,
+                                   struct pfetch_failure *why)
+{
+    enum pfetch_reply reply = PFETCH_GO;
+    uint32_t n = 0;
+
+    if (set_seen_key(naming, line) != 0)
+        return out_of_memory(why);
+    if (line->seen_key != 0)
+        n = pf_nametable_get(naming->names, line->seen_key);
     if (n != 0)
         return same_url(n, why);
-    if (make_base(naming->mode, &naming->digest, line->job, line->base)
-        != 0)
+    if (line->given != NULL)
+        reply = take_given(naming, line, why);
+    else if (make_base(naming, &naming->digest, line->job, line->hash,
+                       line->base) != 0)
         return out_of_memory(why);
-    if (naming->mode == PFETCH_DIR_NAME_PATH) {
-        enum pfetch_reply reply = check_dirs(naming, line, why);
+    if (reply != PFETCH_GO)
+        return reply;
+    if (!naming->has_dirs && strchr(line->base, '/') != NULL)
+        naming->has_dirs = true;
+    return naming->has_dirs ? check_dirs(naming, line, why) : PFETCH_GO;
+}
 
-        if (reply != PFETCH_GO)
-            return reply;
-    }
-    enum pfetch_reply reply = choose_name(naming, line, why);
+static enum pfetch_reply plan_line(struct pf_naming *naming,
+                                   struct line *line,
+                                   struct pfetch_failure *why)
+{
+    enum pfetch_reply reply = find_base(naming, line, why);
+
+    if (reply != PFETCH_GO)
+        return reply;
+    reply = choose_name(naming, line, why);
     if (reply == PFETCH_BROKEN)
         return reply;
-    n = short_number(pfetch_job_request(line->job));
-    if (pf_nametable_put(naming->names, url_key, n) != 0)
+    if (line->seen_key != 0
+        && pf_nametable_put(naming->names, line->seen_key,
+                            short_number(pfetch_job_request(line->job)))
+               != 0)
         return out_of_memory(why);
     if (reply == PFETCH_FAIL)
         return reply;
-    if ((naming->mode == PFETCH_DIR_NAME_PATH
-            && keep_dirs(naming, line) != 0)
+    if ((naming->has_dirs && keep_dirs(naming, line) != 0)
         || pfetch_job_set_path(line->job, line->path) != 0)
-        return out_of_memory(why);
-    return reply;
-}
-
-static enum pfetch_reply plan_numbered(struct pf_naming *naming,
-                                       struct line *line,
-                                       struct pfetch_failure *why)
-{
-    if (make_base(naming->mode, &naming->digest, line->job, line->base)
-        != 0)
-        return out_of_memory(why);
-    enum pfetch_reply reply = choose_name(naming, line, why);
-    if ((reply == PFETCH_GO || reply == PFETCH_SKIP)
-        && pfetch_job_set_path(line->job, line->path) != 0)
         return out_of_memory(why);
     return reply;
 }
@@ -549,16 +648,41 @@ enum pfetch_reply pf_naming_plan(struct pf_naming *naming,
 
     line.job = job;
     line.url = pfetch_job_url(job);
+    line.given = pfetch_job_request(job)->out;
     line.path_key = 0;
+    if (line.given != NULL) {
+        const char *wrong = pf_outname_check(line.given);
+
+        if (wrong != NULL)
+            return refuse(why, &line, wrong);
+    }
     if (pf_digest_sum(&naming->digest, 0, line.url, strlen(line.url),
                       line.hash) != 0)
         return out_of_memory(why);
     memcpy(hash, line.hash, PF_URL_HASH_BYTES);
-    return naming->names != NULL ? plan_named(naming, &line, why)
-                                 : plan_numbered(naming, &line, why);
+    return plan_line(naming, &line, why);
 }
 
 /* --- for the writer ----------------------------------------------------- */
+
+/* The name of a job before it is numbered. */
+static int find_job_base(const struct pf_naming *naming,
+                         struct pf_digest *digest,
+                         const struct pfetch_job *job,
+                         char base[PF_PATH_SIZE])
+{
+    const char *given = pfetch_job_request(job)->out;
+    const char *url = pfetch_job_url(job);
+    uint8_t hash[PF_DIGEST_BYTES];
+
+    if (given != NULL) {
+        memcpy(base, given, strlen(given) + 1);
+        return 0;
+    }
+    if (pf_digest_sum(digest, 0, url, strlen(url), hash) != 0)
+        return PFETCH_ENOMEM;
+    return make_base(naming, digest, job, hash, base);
+}
 
 int pf_naming_next(struct pf_naming *naming, struct pf_digest *digest,
                    const struct pfetch_job *job, uint32_t *number,
@@ -570,17 +694,17 @@ int pf_naming_next(struct pf_naming *naming, struct pf_digest *digest,
     uint64_t key;
     uint32_t next = 0;
 
-    if (make_base(naming->mode, digest, job, base) != 0
+    if (find_job_base(naming, digest, job, base) != 0
         || make_key(digest, PF_SPACE_NAME, base, strlen(base), &base_key) != 0)
         return PFETCH_ENOMEM;
     for (;;) {
-        if (names != NULL)
+        if (naming->keeps_names)
             (void)pf_nametable_taken(names, base_key, &next); /* it is */
         *number = next > *number ? next : *number + 1;
         if (pf_outname_number(digest, base, *number, pfetch_job_url(job), path)
             != 0)
             return PFETCH_ENOMEM;
-        if (names == NULL)
+        if (!naming->keeps_names)
             return 0;
         int is_dir = is_dir_of_run(naming, digest, path);
         if (is_dir < 0

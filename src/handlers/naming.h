@@ -9,6 +9,8 @@
 #ifndef PF_NAMING_H
 #define PF_NAMING_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "digest.h"
@@ -29,15 +31,22 @@ enum pf_found {
 };
 
 struct pf_naming {
-    enum pfetch_dir_name mode;    /* set before start, then read-only: */
+    char *template;               /* set before start, then read-only: */
     enum pfetch_dir_exist exist;
+    unsigned fan_out;             /* so many directories; 0: none */
+    bool counts;                  /* {n}: lines of one URL have files each */
     int root;                     /* borrowed; -1: the directory is missing */
     bool was_empty;               /* at the start: there is nothing to find */
     struct pf_filestate *state;   /* borrowed; any thread */
-    struct pf_nametable *names;   /* any thread; NULL in mode number */
+    struct pf_nametable *names;   /* any thread */
+    _Atomic bool keeps_names;     /* the names of this run are in names: always
+                                   * but with --name number until a line has
+                                   * out= */
+    _Atomic bool has_dirs;        /* a name with a directory has been seen */
     struct pf_digest digest;      /* adding thread only, as all below */
     struct pf_walk walk;
     char known_dirs[PF_PATH_SIZE]; /* of a line before: they are in names */
+    uint64_t last_unkept;         /* the last n whose name is not in names */
 };
 
 /* 0 or PFETCH_ENOMEM; pf_naming_fini() is allowed after both. */

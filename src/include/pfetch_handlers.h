@@ -29,6 +29,20 @@ enum pfetch_dir_name {
     PFETCH_DIR_NAME_NUMBER        /* request->n in decimal */
 };
 
+/* Or by a template: text, '/' for directories, and the words
+ *
+ *     {host}  host[:port]
+ *     {path}  the path of the URL as directories, to its {base}
+ *     {base}  the last path segment and query, as with BASENAME
+ *     {stem}  the last path segment without its extension and the query
+ *     {ext}   the extension, with its dot; ".{ext}" is the same
+ *     {n}     request->n
+ *     {hash}  as with HASH
+ *
+ * Braces themselves are "{{" and "}}".  False if text is no template, or no
+ * relative path of decent names: *why says how.  Any thread. */
+bool pfetch_dir_template_check(const char *text, struct pfetch_failure *why);
+
 /* What to do when the final name is taken before the run. */
 enum pfetch_dir_exist {
     PFETCH_DIR_EXIST_AUTO = 0,  /* this URL's complete file: skip; another's:
@@ -42,6 +56,11 @@ struct pfetch_dir_options {
     size_t size;                /* sizeof, set by pfetch_dir_options_init() */
     const char *dir;            /* "." */
     enum pfetch_dir_name name;  /* PFETCH_DIR_NAME_BASENAME */
+    const char *name_template;  /* NULL; else instead of name */
+    unsigned fan_out;           /* 0; else files go to as many directories (up
+                                 * to 65536), "00" to "ff" for 256, by the
+                                 * SHA-256 of their URL.  A request with
+                                 * `out` does not */
     enum pfetch_dir_exist exist; /* PFETCH_DIR_EXIST_AUTO */
     bool remote_time;           /* true: mtime from Last-Modified */
     bool dry_run;               /* false; true: nothing is created, and a
@@ -63,8 +82,14 @@ void pfetch_dir_options_init(struct pfetch_dir_options *options);
 
 /* Opens the directory, creating it (0777 & ~umask; its parents must exist)
  * if it is missing.  Everything later is relative to what was opened here.
- * 0; PFETCH_ENOMEM; PFETCH_EINVAL with *why of class local: the directory
- * cannot be made, opened or is none. */
+ * options are copied.  0; PFETCH_ENOMEM; PFETCH_EINVAL with *why of class
+ * local: the directory cannot be made, opened or is none, or an option is
+ * wrong.
+ *
+ * A request's `out` is the path of its file in the directory, made of decent
+ * names; else it fails, class name.  So it does if an earlier request has that
+ * path.  Two requests for one URL are the same if `out` is; the later one is
+ * skipped, unless names contain request->n. */
 int pfetch_dir_create(struct pfetch_handler *handler,
                       const struct pfetch_dir_options *options,
                       struct pfetch_failure *why);

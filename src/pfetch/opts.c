@@ -94,6 +94,7 @@ struct parser {
 #define FIELD(field) offsetof(struct pf_opts, field)
 #define DAYS_MS(days) ((int64_t)(days)*24 * 3600 * 1000)
 
+static bool store_name(struct parser *parser, char *value);
 static bool store_rate(struct parser *parser, char *value);
 static bool store_host(struct parser *parser, char *value);
 static bool store_max_errors(struct parser *parser, char *value);
@@ -154,11 +155,16 @@ static const struct option_spec specs[] = {
      .argument = "SPEC", .preset = "dir", .offset = FIELD(handler),
      .choices = handlers,
      .help = "dir: one file a URL; null: drop what comes"},
-    {.name = "name", .kind = KIND_CHOICE, .group = GROUP_OUTPUT,
+    {.name = "name", .kind = KIND_STORE, .group = GROUP_OUTPUT,
      .common = true, .argument = "MODE", .preset = "basename",
-     .offset = FIELD(name), .choices = names,
+     .offset = FIELD(name), .choices = names, .store = store_name,
      .help = "how files are named: basename, path (host/path as "
-             "directories), hash or number (of the line)"},
+             "directories), hash, number (of the line), or a template of "
+             "{host} {path} {base} {stem} {ext} {n} {hash}"},
+    {.name = "fan-out", .kind = KIND_UNSIGNED, .group = GROUP_OUTPUT,
+     .argument = "N", .preset = "0, none", .offset = FIELD(dir.fan_out),
+     .min = 0, .max = 65536,
+     .help = "spread files over N sub-directories, by hash of the URL"},
     {.name = "exist", .kind = KIND_CHOICE, .group = GROUP_OUTPUT,
      .common = true, .argument = "MODE", .preset = "auto",
      .offset = FIELD(exist), .choices = exists,
@@ -517,6 +523,20 @@ static bool store_choice(struct parser *parser, const char *value)
                                  used > 0 ? ", " : "", choice->name);
     }
     return complain(parser, "'%.100s' is none of %s", value, all);
+}
+
+/* One of the modes, or a template. */
+static bool store_name(struct parser *parser, char *value)
+{
+    struct pfetch_failure why;
+
+    parser->opts->dir.name_template = NULL;
+    if (strpbrk(value, "{}/") == NULL)
+        return store_choice(parser, value);
+    if (!pfetch_dir_template_check(value, &why))
+        return complain(parser, "%s", why.text);
+    parser->opts->dir.name_template = value;
+    return true;
 }
 
 static bool store_text(struct parser *parser, const char *value)
