@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,17 +55,24 @@ int pf_place_open(const char *dir, bool create, struct pfetch_failure *why)
 
 void pf_walk_init(struct pf_walk *walk, int root)
 {
-    walk->root = root;
-    walk->fd = root;
-    walk->path[0] = '\0';
+    *walk = (struct pf_walk){ .root = root };
+    for (size_t i = 0; i < PF_WALK_DIRS; i++)
+        walk->dirs[i].fd = -1;
+}
+
+static void close_dir(struct pf_walk_dir *dir)
+{
+    if (dir->fd < 0)
+        return;
+    (void)close(dir->fd); /* a directory: nothing was written */
+    free(dir->path);
+    dir->fd = -1;
 }
 
 void pf_walk_close(struct pf_walk *walk)
 {
-    if (walk->fd >= 0 && walk->fd != walk->root)
-        (void)close(walk->fd); /* a directory: nothing was written */
-    walk->fd = walk->root;
-    walk->path[0] = '\0';
+    for (size_t i = 0; i < PF_WALK_DIRS; i++)
+        close_dir(&walk->dirs[i]);
 }
 
 static int open_step(int parent, const char *name, bool create)
@@ -79,39 +87,92 @@ static int open_step(int parent, const char *name, bool create)
     return openat(parent, name, flags);
 }
 
+/* Opens a directory below the root, one component at a time.  dirs ends with
+ * a slash, and is changed and restored. */
+static int open_from_root(int root, char *dirs, size_t len, bool create)
+{
+    int dir = root;
+
+    for (char *name = dirs, *end = dirs + len; name < end && dir >= 0;) {
+        char *slash = memchr(name, '/', (size_t)(end - name));
+
+        *slash = '\0';
+        int fd = open_step(dir, name, create);
+        int error = errno;
+        *slash = '/';
+        if (dir != root)
+            (void)close(dir); /* a directory: nothing was written */
+        errno = error;
+        dir = fd;
+        name = slash + 1;
+    }
+    return dir;
+}
+
+/* The open directory of that path; NULL: *oldest is the one to be closed for
+ * it. */
+static struct pf_walk_dir *find_dir(struct pf_walk *walk, const char *path,
+                                    size_t len, uint32_t hash,
+                                    struct pf_walk_dir **oldest)
+{
+    *oldest = &walk->dirs[0];
+    for (size_t i = 0; i < PF_WALK_DIRS; i++) {
+        struct pf_walk_dir *dir = &walk->dirs[i];
+
+        if (dir->fd >= 0 && dir->hash == hash
+            && strncmp(dir->path, path, len) == 0 && dir->path[len] == '\0')
+            return dir;
+        if (dir->fd < 0 || ((*oldest)->fd >= 0
+                            && dir->used < (*oldest)->used))
+            *oldest = dir;
+    }
+    return NULL;
+}
+
+static uint32_t hash_of(const char *path, size_t len)
+{
+    uint32_t hash = 2166136261U; /* FNV-1a */
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ (unsigned char)path[i]) * 16777619U;
+    return hash;
+}
+
 int pf_walk_open(struct pf_walk *walk, const char *path, bool create)
 {
     size_t len = (size_t)(pf_outname_last(path) - path);
-    char dirs[PF_PATH_SIZE];
+    struct pf_walk_dir *oldest;
 
     if (walk->root < 0) {
         errno = ENOENT;
         return -1;
     }
-    if (strncmp(walk->path, path, len) == 0 && walk->path[len] == '\0')
-        return walk->fd;
+    if (len == 0)
+        return walk->root;
+    uint32_t hash = hash_of(path, len);
+    struct pf_walk_dir *dir = find_dir(walk, path, len, hash, &oldest);
+    if (dir == NULL) {
+        char *copy = strndup(path, len);
+        int fd = copy != NULL ? open_from_root(walk->root, copy, len, create)
+                              : -1;
 
-    pf_walk_close(walk);
-    memcpy(dirs, path, len);
-    for (char *name = dirs, *end = dirs + len; name < end;) {
-        char *slash = memchr(name, '/', (size_t)(end - name));
-
-        *slash = '\0';
-        int fd = open_step(walk->fd, name, create);
-        int error = errno;
-        if (walk->fd != walk->root)
-            (void)close(walk->fd); /* a directory: nothing was written */
-        walk->fd = fd;
+        if (fd < 0 && copy != NULL && (errno == EMFILE || errno == ENFILE)) {
+            pf_walk_close(walk); /* what is kept open is only for speed */
+            fd = open_from_root(walk->root, copy, len, create);
+        }
         if (fd < 0) {
-            pf_walk_close(walk);
+            int error = errno;
+
+            free(copy);
             errno = error;
             return -1;
         }
-        name = slash + 1;
+        dir = oldest;
+        close_dir(dir);
+        *dir = (struct pf_walk_dir){ .fd = fd, .hash = hash, .path = copy };
     }
-    memcpy(walk->path, path, len);
-    walk->path[len] = '\0';
-    return walk->fd;
+    dir->used = ++walk->uses;
+    return dir->fd;
 }
 
 /* --- failures ----------------------------------------------------------- */

@@ -11,20 +11,33 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "outname.h"
 #include "pfetch.h"
+#include "pfetch_handlers.h"
 
 /* Opens the output directory; create: it is made if it is missing, and must
  * be writable.  A descriptor, for lookups only.  -1: errno and *why say. */
 int pf_place_open(const char *dir, bool create, struct pfetch_failure *why);
 
-/* The directory used last stays open: most lines need the same one as the
- * line before.  A walk belongs to one thread. */
+/* The directories used last stay open: most lines need the one of the line
+ * before, and with a fan-out an end needs the one of its begin.  (Enough for
+ * all of 256 would save 2 microseconds a file more, and take 256 descriptors.)
+ * A walk belongs to one thread; the handler has two. */
+enum { PF_WALK_DIRS = PFETCH_DIR_DESCRIPTORS / 2 };
+
+struct pf_walk_dir {
+    int fd;        /* -1: not in use */
+    uint32_t hash; /* of path */
+    char *path;    /* heap; with its last slash */
+    uint64_t used; /* when: a count of uses */
+};
+
 struct pf_walk {
     int root; /* borrowed; -1: there is none, and everything is missing */
-    int fd;   /* of path; root or -1 when there is none */
-    char path[PF_PATH_SIZE];
+    uint64_t uses;
+    struct pf_walk_dir dirs[PF_WALK_DIRS];
 };
 
 void pf_walk_init(struct pf_walk *walk, int root);

@@ -78,6 +78,10 @@ struct pfetch_dir_options {
     void *user;
 };
 
+/* Descriptors that the handler may keep open for directories below its own,
+ * beside one for each body it is being given. */
+enum { PFETCH_DIR_DESCRIPTORS = 32 };
+
 void pfetch_dir_options_init(struct pfetch_dir_options *options);
 
 /* Opens the directory, creating it (0777 & ~umask; its parents must exist)

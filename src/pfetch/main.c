@@ -214,9 +214,12 @@ static void fit_limits(struct run *run)
 {
     struct pfetch_options *engine = &run->opts.engine;
     unsigned asked = engine->workers;
+    unsigned others = pf_input_lists(run->input);
+
+    if (pf_opts_makes_dirs(&run->opts))
+        others += PFETCH_DIR_DESCRIPTORS;
     unsigned long long limit = pf_descriptors_raise(
-        pf_input_lists(run->input), &engine->workers, &engine->max_idle,
-        &engine->queue_jobs);
+        others, &engine->workers, &engine->max_idle, &engine->queue_jobs);
 
     if (engine->workers < asked)
         pf_msg_note("%u of %u workers: no more than %llu files may be open "

@@ -1198,6 +1198,18 @@ void pf_opts_free(struct pf_opts *opts)
     opts->engine.headers = NULL;
 }
 
+bool pf_opts_makes_dirs(const struct pf_opts *opts)
+{
+    const char *template = opts->dir.name_template;
+
+    if (opts->handler != PF_OPTS_DIR)
+        return false;
+    return opts->dir.fan_out > 0
+           || (template == NULL ? opts->name == PFETCH_DIR_NAME_PATH
+                                : strchr(template, '/') != NULL
+                                      || strstr(template, "{path}") != NULL);
+}
+
 /* --- help ----------------------------------------------------------------- */
 
 enum { HELP_COLUMN = 28, HELP_WIDTH = 79 };
