@@ -28,6 +28,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disposition.h"
 #include "filestate.h"
 #include "naming.h"
 #include "part.h"
@@ -51,6 +52,7 @@ struct file {
     uint8_t hash[PF_URL_HASH_BYTES]; /* of the URL */
     struct pf_part part;
     int64_t modified_unix; /* Last-Modified; -1: none */
+    char *sent_name; /* by the server, made safe; NULL: none that counts */
 };
 
 /* --- plan --------------------------------------------------------------- */
@@ -72,6 +74,7 @@ static enum pfetch_reply plan(void *self, struct pfetch_job *job,
     memcpy(file->hash, hash, sizeof hash);
     pf_part_init(&file->part);
     file->modified_unix = -1;
+    file->sent_name = NULL;
     pfetch_job_set_state(job, file);
     return PFETCH_GO;
 }
@@ -113,6 +116,31 @@ static enum pfetch_reply fail_part(struct dir *dir, struct file *file,
     return pf_place_failure(dir->root, error, doing, path, why);
 }
 
+/* Keeps the name that the server sends.  0 or an errno. */
+static int keep_sent_name(struct dir *dir, const struct pfetch_job *job,
+                          struct file *file,
+                          const struct pfetch_response *response)
+{
+    char text[PF_DISPOSITION_SIZE];
+    char name[PF_NAME_SIZE];
+
+    if (!dir->naming.by_header || pfetch_job_request(job)->out != NULL)
+        return 0;
+    /* The answer to a continued request may be silent about it. */
+    if (response->http_status == 200) {
+        free(file->sent_name);
+        file->sent_name = NULL;
+    }
+    if (response->content_disposition == NULL
+        || !pf_disposition_name(response->content_disposition, text))
+        return 0;
+    if (pf_outname_text(&dir->digest, text, pfetch_job_url(job), name) != 0)
+        return ENOMEM;
+    free(file->sent_name);
+    file->sent_name = strdup(name);
+    return file->sent_name != NULL ? 0 : ENOMEM;
+}
+
 static enum pfetch_reply begin(void *self, struct pfetch_job *job,
                                const struct pfetch_response *response,
                                int64_t offset_bytes,
@@ -138,6 +166,9 @@ static enum pfetch_reply begin(void *self, struct pfetch_job *job,
     if (error != 0)
         return fail_part(dir, file, path, error, "continue", why);
     file->modified_unix = response->last_modified_unix;
+    error = keep_sent_name(dir, job, file, response);
+    if (error != 0)
+        return fail_part(dir, file, path, error, "name", why);
     return PFETCH_GO;
 }
 
@@ -207,9 +238,20 @@ static enum pfetch_reply replace(struct dir *dir, struct file *file,
     return PFETCH_GO;
 }
 
+/* Whether the file that has the name is this URL's complete one.  A name that
+ * a server has sent is trusted by no means. */
+static bool is_done(const struct dir *dir, const struct file *file,
+                    int parent, const char *name, bool renamed)
+{
+    return (!renamed || atomic_load(&dir->state.usable))
+           && pf_naming_look(&dir->naming, parent, name, file->hash)
+                  == PF_FOUND_OWN;
+}
+
 /* Gives the file its name.  Another process may have taken that since plan:
  * with this URL's complete file, then all is done; or with something else,
- * then further numbers are tried. */
+ * then further numbers are tried.  So they are for a name that the server has
+ * sent: nothing is replaced under that. */
 static enum pfetch_reply publish(struct dir *dir, struct pfetch_job *job,
                                  struct file *file, const char *first_path,
                                  int parent, struct pfetch_failure *why)
@@ -219,6 +261,16 @@ static enum pfetch_reply publish(struct dir *dir, struct pfetch_job *job,
     uint32_t number = 0;
 
     memcpy(path, first_path, strlen(first_path) + 1);
+    if (file->sent_name != NULL
+        && pf_naming_rename(&dir->naming, &dir->digest, job, file->sent_name,
+                            &number, path) != 0)
+        return fail_part(dir, file, first_path, ENOMEM, "name", why);
+    bool renamed = strcmp(path, first_path) != 0;
+    if (dir->naming.exist == PFETCH_DIR_EXIST_OVERWRITE && !renamed)
+        return replace(dir, file, first_path, parent, why);
+    bool numbers = dir->naming.exist == PFETCH_DIR_EXIST_AUTO
+                   || (renamed
+                       && dir->naming.exist != PFETCH_DIR_EXIST_ERROR);
     for (;;) {
         const char *final = pf_outname_last(path);
         int error = pf_part_publish(&file->part, parent, name, final,
@@ -226,13 +278,12 @@ static enum pfetch_reply publish(struct dir *dir, struct pfetch_job *job,
 
         if (error != 0 && error != EEXIST)
             return fail_part(dir, file, first_path, error, "rename", why);
-        if (error == EEXIST && dir->naming.exist != PFETCH_DIR_EXIST_AUTO)
-            return fail_exists(dir, file, first_path,
+        if (error == EEXIST && !numbers)
+            return fail_exists(dir, file, renamed ? path : first_path,
                                "has been created by another process", why);
-        bool done = error == 0
-                    || pf_naming_look(&dir->naming, parent, final, file->hash)
-                           == PF_FOUND_OWN;
-        if (done && number > 0 && pfetch_job_set_path(job, path) != 0)
+        bool done = error == 0 || is_done(dir, file, parent, final, renamed);
+        if (done && (renamed || number > 0)
+            && pfetch_job_set_path(job, path) != 0)
             return fail_part(dir, file, first_path, ENOMEM, "name", why);
         if (error == 0)
             pf_part_close(&file->part);
@@ -240,7 +291,8 @@ static enum pfetch_reply publish(struct dir *dir, struct pfetch_job *job,
             drop_part(dir, file, first_path);
         if (done)
             return PFETCH_GO;
-        if (pf_naming_next(&dir->naming, &dir->digest, job, &number, path)
+        if (pf_naming_next(&dir->naming, &dir->digest, job,
+                           renamed ? file->sent_name : NULL, &number, path)
             != 0)
             return fail_part(dir, file, first_path, ENOMEM, "name", why);
     }
@@ -266,8 +318,6 @@ static enum pfetch_reply commit(struct dir *dir, struct pfetch_job *job,
     int parent = pf_walk_open(&dir->walk, path, false);
     if (parent < 0)
         return fail_part(dir, file, path, errno, "rename", why);
-    if (dir->naming.exist == PFETCH_DIR_EXIST_OVERWRITE)
-        return replace(dir, file, path, parent, why);
     return publish(dir, job, file, path, parent, why);
 }
 
@@ -284,6 +334,7 @@ static enum pfetch_reply end(void *self, struct pfetch_job *job,
     else
         drop_part(dir, file, pfetch_job_path(job));
     pfetch_job_set_state(job, NULL);
+    free(file->sent_name);
     free(file);
     return reply;
 }

@@ -24,7 +24,8 @@ enum pf_space {
     PF_SPACE_URL = 'u',  /* a URL: the number of the line that has it */
     PF_SPACE_DIR = 'd',  /* a directory: enum pf_dir_value */
     PF_SPACE_OWN = 'o'   /* a URL: the number in the name of the file from an
-                          * earlier run that carries its attribute */
+                          * earlier run that carries its attribute (or where
+                          * that name is kept: naming.c) */
 };
 
 /* The key for a hash that is uniformly distributed.  Never 0. */

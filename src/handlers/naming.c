@@ -18,6 +18,10 @@
  * kept under the hash of its URL (14 bytes for each such file).  A name that
  * is another's is not reserved: its own line may be yet to come.
  *
+ * With names from headers (--content-disposition) such a file may have any
+ * name; then the names themselves are kept, and every mode of --exist is told
+ * of that file instead of what stands at the candidate.
+ *
  * The numbers tried are remembered with the base: at the entry it has in the
  * table if a line of this run has it, else in an entry of its own once that
  * saves more than a few look-ups.
@@ -45,6 +49,7 @@
 
 enum {
     LAST_NUMBER = INT32_MAX,
+    OWN_ROOM = 4096, /* bytes of names, at first */
     STEPS_WORTH_AN_ENTRY = 8
 };
 
@@ -119,13 +124,18 @@ int pf_naming_init(struct pf_naming *naming,
     naming->state = state;
     naming->known_dirs[0] = '\0';
     naming->last_unkept = 0;
+    naming->by_header = options->content_disposition;
+    naming->own_names = NULL;
+    naming->own_size = naming->own_room = 0;
     naming->names = pf_nametable_create();
     pf_walk_init(&naming->walk, root);
     if (pf_digest_init(&naming->digest) != 0 || naming->names == NULL
         || naming->template == NULL)
         return PFETCH_ENOMEM;
     naming->counts = pf_outname_has_number(naming->template);
-    atomic_init(&naming->keeps_names, strcmp(naming->template, "{n}") != 0);
+    atomic_init(&naming->keeps_names, naming->by_header
+                                          || strcmp(naming->template, "{n}")
+                                                 != 0);
     atomic_init(&naming->has_dirs, false);
     return 0;
 }
@@ -138,6 +148,8 @@ void pf_naming_fini(struct pf_naming *naming)
     naming->names = NULL;
     free(naming->template);
     naming->template = NULL;
+    free(naming->own_names);
+    naming->own_names = NULL;
 }
 
 /* --- names and keys ----------------------------------------------------- */
@@ -251,6 +263,50 @@ static enum pf_found look_at(struct pf_naming *naming,
                           line->hash);
 }
 
+/* Keeps a name, and answers where: not 0.  0: it cannot be one of ours, or
+ * there is no memory. */
+static uint32_t keep_own_name(struct pf_naming *naming, const char *name)
+{
+    size_t size = strlen(name) + 1;
+    size_t at = naming->own_size;
+
+    if (pf_outname_check(name) != NULL || at + size >= UINT32_MAX)
+        return 0;
+    if (at + size > naming->own_room) {
+        size_t room = naming->own_room + naming->own_room / 2 + OWN_ROOM;
+        char *larger = realloc(naming->own_names, room);
+
+        if (larger == NULL)
+            return 0;
+        naming->own_names = larger;
+        naming->own_room = room;
+    }
+    memcpy(naming->own_names + at, name, size);
+    naming->own_size += size;
+    return (uint32_t)at + 1;
+}
+
+/* Keeps this file of an earlier run for its URL, unless a smaller one is
+ * known: the order of the directory is no matter.  False: no memory. */
+static bool keep_own(struct pf_naming *naming, const char *name,
+                     const uint8_t hash[PF_URL_HASH_BYTES])
+{
+    uint64_t key = pf_nametable_key(PF_SPACE_OWN, hash);
+    uint32_t known = pf_nametable_get(naming->names, key);
+    uint32_t value;
+
+    if (naming->by_header) {
+        if (known != 0 && strcmp(naming->own_names + known - 1, name) <= 0)
+            return true;
+        value = keep_own_name(naming, name);
+    } else {
+        value = pf_outname_number_of(name);
+        if (known != 0 && known <= value)
+            return true;
+    }
+    return value == 0 || pf_nametable_put(naming->names, key, value) == 0;
+}
+
 /* Keeps the number of each file of an earlier run that has one.  What cannot
  * be read is left out: the worst that follows is that a URL is fetched once
  * more, under a new name. */
@@ -264,18 +320,13 @@ static void read_dir(struct pf_naming *naming, int dir)
     while ((entry = readdir(list)) != NULL) {
         uint8_t hash[PF_URL_HASH_BYTES];
         int64_t size_bytes;
-        uint32_t number = pf_outname_number_of(entry->d_name);
 
-        if (number == 0
+        if ((!naming->by_header && pf_outname_number_of(entry->d_name) == 0)
             || (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN)
             || !pf_filestate_read(naming->state, dir, entry->d_name, hash,
                                   &size_bytes))
             continue;
-        /* The smallest, so that the order of the directory is no matter. */
-        uint64_t key = pf_nametable_key(PF_SPACE_OWN, hash);
-        uint32_t known = pf_nametable_get(naming->names, key);
-        if ((known == 0 || number < known)
-            && pf_nametable_put(naming->names, key, number) != 0)
+        if (!keep_own(naming, entry->d_name, hash))
             break;
     }
     (void)closedir(list); /* nothing was written */
@@ -300,6 +351,22 @@ static int read_dir_once(struct pf_naming *naming, const struct line *line)
     return 0;
 }
 
+/* Makes a name in the directory of the line the candidate. */
+static int set_own_name(struct pf_naming *naming, struct line *line,
+                        const char *name)
+{
+    size_t len = (size_t)(pf_outname_last(line->base) - line->base);
+
+    /* What out= says is no server's business: a number is all it gets. */
+    if (line->given != NULL)
+        return set_candidate(naming, line, pf_outname_number_of(name));
+    line->number = UINT32_MAX; /* none that the list gives */
+    memcpy(line->path, line->base, len);
+    memcpy(line->path + len, name, strlen(name) + 1);
+    return make_key(&naming->digest, PF_SPACE_NAME, line->path,
+                    strlen(line->path), &line->path_key);
+}
+
 /* Makes this URL's file of an earlier run the candidate, if there is one
  * under a number that the list does not give it now.  1, 0 (the candidate is
  * what it was) or PFETCH_ENOMEM. */
@@ -316,7 +383,9 @@ static int find_own(struct pf_naming *naming, struct line *line)
         naming->names, pf_nametable_key(PF_SPACE_OWN, line->hash));
     if (own == 0)
         return 0;
-    if (set_candidate(naming, line, own) != 0)
+    if ((naming->by_header
+             ? set_own_name(naming, line, naming->own_names + own - 1)
+             : set_candidate(naming, line, own)) != 0)
         return PFETCH_ENOMEM;
     int taken = is_taken(naming, line);
     if (taken < 0)
@@ -366,6 +435,14 @@ static enum pfetch_reply judge(struct pf_naming *naming, struct line *line,
     if (found == PF_FOUND_ERROR)
         return pf_place_failure(naming->root, errno, "look at", line->path,
                                 why);
+    if (naming->by_header && line->given == NULL && found != PF_FOUND_OWN) {
+        int own = find_own(naming, line);
+
+        if (own < 0)
+            return out_of_memory(why);
+        if (own > 0)
+            found = PF_FOUND_OWN;
+    }
     if (naming->exist == PFETCH_DIR_EXIST_AUTO)
         return judge_auto(naming, line, found, again, why);
     if (found == PF_FOUND_NOTHING)
@@ -665,36 +742,51 @@ enum pfetch_reply pf_naming_plan(struct pf_naming *naming,
 
 /* --- for the writer ----------------------------------------------------- */
 
-/* The name of a job before it is numbered. */
+/* The name of a job before it is numbered; name is the one that the server has
+ * sent, or NULL. */
 static int find_job_base(const struct pf_naming *naming,
                          struct pf_digest *digest,
-                         const struct pfetch_job *job,
+                         const struct pfetch_job *job, const char *name,
                          char base[PF_PATH_SIZE])
 {
     const char *given = pfetch_job_request(job)->out;
     const char *url = pfetch_job_url(job);
     uint8_t hash[PF_DIGEST_BYTES];
 
-    if (given != NULL) {
+    if (given != NULL)
         memcpy(base, given, strlen(given) + 1);
-        return 0;
-    }
-    if (pf_digest_sum(digest, 0, url, strlen(url), hash) != 0)
+    else if (pf_digest_sum(digest, 0, url, strlen(url), hash) != 0
+             || make_base(naming, digest, job, hash, base) != 0)
         return PFETCH_ENOMEM;
-    return make_base(naming, digest, job, hash, base);
+    if (name != NULL)
+        memcpy(base + (pf_outname_last(base) - base), name,
+               strlen(name) + 1);
+    return 0;
+}
+
+/* Takes a path for the writer thread.  1, 0 (it is taken), PFETCH_ENOMEM. */
+static int claim_path(struct pf_naming *naming, struct pf_digest *digest,
+                      const char *path)
+{
+    int is_dir = is_dir_of_run(naming, digest, path);
+    uint64_t key;
+
+    if (is_dir < 0
+        || make_key(digest, PF_SPACE_NAME, path, strlen(path), &key) != 0)
+        return PFETCH_ENOMEM;
+    return is_dir ? 0 : pf_nametable_claim(naming->names, key);
 }
 
 int pf_naming_next(struct pf_naming *naming, struct pf_digest *digest,
-                   const struct pfetch_job *job, uint32_t *number,
-                   char path[PF_PATH_SIZE])
+                   const struct pfetch_job *job, const char *name,
+                   uint32_t *number, char path[PF_PATH_SIZE])
 {
     struct pf_nametable *names = naming->names;
     char base[PF_PATH_SIZE];
     uint64_t base_key;
-    uint64_t key;
     uint32_t next = 0;
 
-    if (find_job_base(naming, digest, job, base) != 0
+    if (find_job_base(naming, digest, job, name, base) != 0
         || make_key(digest, PF_SPACE_NAME, base, strlen(base), &base_key) != 0)
         return PFETCH_ENOMEM;
     for (;;) {
@@ -706,14 +798,30 @@ int pf_naming_next(struct pf_naming *naming, struct pf_digest *digest,
             return PFETCH_ENOMEM;
         if (!naming->keeps_names)
             return 0;
-        int is_dir = is_dir_of_run(naming, digest, path);
-        if (is_dir < 0
-            || make_key(digest, PF_SPACE_NAME, path, strlen(path), &key) != 0)
-            return PFETCH_ENOMEM;
-        int claimed = is_dir ? 0 : pf_nametable_claim(names, key);
+        int claimed = claim_path(naming, digest, path);
         if (claimed == 1)
             return pf_nametable_set_next(names, base_key, *number + 1, false);
         if (claimed < 0)
             return claimed;
     }
+}
+
+int pf_naming_rename(struct pf_naming *naming, struct pf_digest *digest,
+                     const struct pfetch_job *job, const char *name,
+                     uint32_t *number, char path[PF_PATH_SIZE])
+{
+    char base[PF_PATH_SIZE];
+    char *last = path + (pf_outname_last(path) - path);
+
+    *number = 0;
+    if (find_job_base(naming, digest, job, NULL, base) != 0)
+        return PFETCH_ENOMEM;
+    /* It has that name, or the number that the list gave it there. */
+    if (strcmp(last, name) == 0 || strcmp(pf_outname_last(base), name) == 0)
+        return 0;
+    memcpy(last, name, strlen(name) + 1);
+    int claimed = claim_path(naming, digest, path);
+    if (claimed != 0)
+        return claimed > 0 ? 0 : claimed;
+    return pf_naming_next(naming, digest, job, name, number, path);
 }

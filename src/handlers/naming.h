@@ -35,6 +35,7 @@ struct pf_naming {
     enum pfetch_dir_exist exist;
     unsigned fan_out;             /* so many directories; 0: none */
     bool counts;                  /* {n}: lines of one URL have files each */
+    bool by_header;               /* files of earlier runs have any name */
     int root;                     /* borrowed; -1: the directory is missing */
     bool was_empty;               /* at the start: there is nothing to find */
     struct pf_filestate *state;   /* borrowed; any thread */
@@ -47,6 +48,9 @@ struct pf_naming {
     struct pf_walk walk;
     char known_dirs[PF_PATH_SIZE]; /* of a line before: they are in names */
     uint64_t last_unkept;         /* the last n whose name is not in names */
+    char *own_names;              /* by_header: of files of earlier runs */
+    size_t own_size;
+    size_t own_room;
 };
 
 /* 0 or PFETCH_ENOMEM; pf_naming_fini() is allowed after both. */
@@ -67,10 +71,18 @@ enum pf_found pf_naming_look(const struct pf_naming *naming, int dir,
                              const uint8_t hash[PF_URL_HASH_BYTES]);
 
 /* For the writer thread: a further name for a job, which no other job of this
- * run gets.  *number is the one tried last, 0 at first.  The digest is the
- * caller's.  0 or PFETCH_ENOMEM. */
+ * run gets.  *number is the one tried last, 0 at first.  name is the file name
+ * that the server has sent, or NULL.  The digest is the caller's.  0 or
+ * PFETCH_ENOMEM. */
 int pf_naming_next(struct pf_naming *naming, struct pf_digest *digest,
-                   const struct pfetch_job *job, uint32_t *number,
-                   char path[PF_PATH_SIZE]);
+                   const struct pfetch_job *job, const char *name,
+                   uint32_t *number, char path[PF_PATH_SIZE]);
+
+/* The same for the first name: path, which is the job's, becomes that of the
+ * safe name that a server has sent, with *number if that is taken in this
+ * run. */
+int pf_naming_rename(struct pf_naming *naming, struct pf_digest *digest,
+                     const struct pfetch_job *job, const char *name,
+                     uint32_t *number, char path[PF_PATH_SIZE]);
 
 #endif

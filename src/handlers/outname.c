@@ -685,6 +685,18 @@ const char *pf_outname_check(const char *path)
     }
 }
 
+bool pf_outname_is_utf8(const char *text, size_t len)
+{
+    struct reader r = { text, text + len, false, false };
+    unsigned char bytes[4];
+    uint32_t code;
+
+    while (read_char(&r, bytes, &code) > 0)
+        if (code == NOT_UTF8)
+            return false;
+    return true;
+}
+
 /* --- other texts -------------------------------------------------------- */
 
 int pf_outname_text(struct pf_digest *digest, const char *text,

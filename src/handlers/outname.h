@@ -19,6 +19,7 @@
 #define PF_OUTNAME_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "digest.h"
@@ -80,6 +81,8 @@ int pf_outname_number(struct pf_digest *digest, const char *path,
 
 /* The number pf_outname_number() may have put into this name; 0: none. */
 uint32_t pf_outname_number_of(const char *name);
+
+bool pf_outname_is_utf8(const char *text, size_t len);
 
 /* The last component of a path. */
 const char *pf_outname_last(const char *path);

@@ -214,6 +214,7 @@ struct pfetch_response {
     const char *last_modified;  /* as sent; NULL: none */
     int64_t last_modified_unix; /* seconds; -1: none or not a date */
     const char *content_type;
+    const char *content_disposition; /* as sent; NULL: none */
 };
 
 /* What a handler answers. */

@@ -61,6 +61,12 @@ struct pfetch_dir_options {
                                  * to 65536), "00" to "ff" for 256, by the
                                  * SHA-256 of their URL.  A request with
                                  * `out` does not */
+    bool content_disposition;   /* false; true: the name comes from that
+                                 * header, if there is one and the request
+                                 * has no `out`, made safe, in the directory
+                                 * of the planned name.  It is numbered where
+                                 * it is taken, whatever `exist` says, in the
+                                 * order in which bodies end */
     enum pfetch_dir_exist exist; /* PFETCH_DIR_EXIST_AUTO */
     bool remote_time;           /* true: mtime from Last-Modified */
     bool dry_run;               /* false; true: nothing is created, and a

@@ -41,9 +41,11 @@ static void free_strings(struct pf_response *response)
     free(response->etag);
     free(response->last_modified);
     free(response->content_type);
+    free(response->content_disposition);
     free(response->retry_after);
     response->etag = response->last_modified = NULL;
     response->content_type = response->retry_after = NULL;
+    response->content_disposition = NULL;
 }
 
 void pf_response_unref(struct pf_response *response)
@@ -231,6 +233,8 @@ static int read_field(struct pf_response *response, struct value name,
         return keep(&response->last_modified, v);
     else if (equals(name, "content-type"))
         return keep(&response->content_type, v);
+    else if (equals(name, "content-disposition"))
+        return keep(&response->content_disposition, v);
     else if (equals(name, "retry-after"))
         return keep(&response->retry_after, v);
     return 0;

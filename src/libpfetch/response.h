@@ -36,6 +36,7 @@ struct pf_response {
     char *etag;
     char *last_modified;
     char *content_type;
+    char *content_disposition;
     char *retry_after;
 };
 

@@ -59,6 +59,7 @@ static void call_begin(struct pf_writer *w, struct pfetch_job *job,
         .last_modified = r->last_modified,
         .last_modified_unix = r->last_modified_unix,
         .content_type = r->content_type,
+        .content_disposition = r->content_disposition,
     };
     enum pfetch_reply reply;
 

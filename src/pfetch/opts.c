@@ -270,6 +270,9 @@ static const struct option_spec specs[] = {
      .offset = FIELD(engine.require_length),
      .help = "a body fails whose end cannot be verified, because the server "
              "declares no length"},
+    {.name = "content-disposition", .kind = KIND_SWITCH,
+     .group = GROUP_HTTP, .offset = FIELD(dir.content_disposition),
+     .help = "name files as the server says, made safe and numbered"},
     {.name = "header", .letter = 'H', .kind = KIND_STORE,
      .group = GROUP_HTTP, .common = true, .argument = "LINE",
      .store = store_header,
