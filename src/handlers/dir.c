@@ -278,9 +278,13 @@ static enum pfetch_reply publish(struct dir *dir, struct pfetch_job *job,
 
         if (error != 0 && error != EEXIST)
             return fail_part(dir, file, first_path, error, "rename", why);
-        if (error == EEXIST && !numbers)
-            return fail_exists(dir, file, renamed ? path : first_path,
-                               "has been created by another process", why);
+        if (error == EEXIST && !numbers) {
+            drop_part(dir, file, first_path);
+            return fail_exists(dir, file, path,
+                               renamed ? "is there already"
+                                       : "has been created by another process",
+                               why);
+        }
         bool done = error == 0 || is_done(dir, file, parent, final, renamed);
         if (done && (renamed || number > 0)
             && pfetch_job_set_path(job, path) != 0)

@@ -806,20 +806,34 @@ int pf_naming_next(struct pf_naming *naming, struct pf_digest *digest,
     }
 }
 
+/* Whether a path has a file name already: as it is, or with a number.  1, 0
+ * or PFETCH_ENOMEM. */
+static int has_name(struct pf_digest *digest, const char *path,
+                    const char *name, const char *url)
+{
+    const char *last = pf_outname_last(path);
+    uint32_t number = pf_outname_number_of(last);
+    char numbered[PF_PATH_SIZE];
+
+    if (strcmp(last, name) == 0)
+        return 1;
+    if (number == 0)
+        return 0;
+    if (pf_outname_number(digest, name, number, url, numbered) != 0)
+        return PFETCH_ENOMEM;
+    return strcmp(last, numbered) == 0;
+}
+
 int pf_naming_rename(struct pf_naming *naming, struct pf_digest *digest,
                      const struct pfetch_job *job, const char *name,
                      uint32_t *number, char path[PF_PATH_SIZE])
 {
-    char base[PF_PATH_SIZE];
-    char *last = path + (pf_outname_last(path) - path);
+    int has = has_name(digest, path, name, pfetch_job_url(job));
 
     *number = 0;
-    if (find_job_base(naming, digest, job, NULL, base) != 0)
-        return PFETCH_ENOMEM;
-    /* It has that name, or the number that the list gave it there. */
-    if (strcmp(last, name) == 0 || strcmp(pf_outname_last(base), name) == 0)
-        return 0;
-    memcpy(last, name, strlen(name) + 1);
+    if (has != 0)
+        return has > 0 ? 0 : has;
+    memcpy(path + (pf_outname_last(path) - path), name, strlen(name) + 1);
     int claimed = claim_path(naming, digest, path);
     if (claimed != 0)
         return claimed > 0 ? 0 : claimed;

@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
@@ -207,6 +208,16 @@ def need_permissions(tmp):
         tap.skip("everything is readable here")
 
 
+def need_attributes(tmp):
+    """Skips the case where files cannot say whose they are."""
+    probe = tmp / "probe"
+    probe.write_text("")
+    try:
+        os.setxattr(probe, "user.pfetch-test", b"x")
+    except OSError:
+        tap.skip("this file system keeps no user attributes")
+
+
 # --- looking at what came out -----------------------------------------------------
 
 def tree(directory):
@@ -223,6 +234,18 @@ def check_file(path, url, size=1000):
     assert found == expected, (
         f"{path}: {len(found)} bytes, {len(expected)} expected; "
         f"begins with {found[:32]!r}")
+
+
+def check_name(path):
+    """What P-NAME promises for each component."""
+    for part in path.split("/"):
+        data = os.fsencode(part)
+        text = data.decode("utf-8")  # or it fails
+        assert 1 <= len(data) <= 255, path
+        assert text[0] not in ".-", path
+        for char in text:
+            category = unicodedata.category(char)
+            assert category not in ("Cc", "Cf", "Zl", "Zp"), (path, char)
 
 
 def check_good(done, n, url, size=1000):

@@ -7,20 +7,10 @@ SPDX-License-Identifier: MIT
 import json
 import os
 import subprocess
-import unicodedata
 
 import common
-from common import (SOON, check_failed, check_good, check_same, fetch, tap,
-                    tree)
-
-
-def need_attributes(tmp):
-    probe = tmp / "probe"
-    probe.write_text("")
-    try:
-        os.setxattr(probe, "user.pfetch-test", b"x")
-    except OSError:
-        tap.skip("this file system keeps no user attributes")
+from common import (SOON, check_failed, check_good, check_name, check_same,
+                    fetch, need_attributes, tap, tree)
 
 
 @tap.case
@@ -163,18 +153,6 @@ WILD = [
     "/" + "e" * 20 + "." + "x" * 300, "/?" + "q" * 400,
     "/" + "m" * 254, "/" + "m" * 255, "/" + "m" * 241, "/" + "m" * 240,
 ]
-
-
-def check_name(path):
-    """What P-NAME promises for each component."""
-    for part in path.split("/"):
-        data = os.fsencode(part)
-        text = data.decode("utf-8")  # or it fails
-        assert 1 <= len(data) <= 255, path
-        assert text[0] not in ".-", path
-        for char in text:
-            category = unicodedata.category(char)
-            assert category not in ("Cc", "Cf", "Zl", "Zp"), (path, char)
 
 
 @tap.case(timeout=60)
