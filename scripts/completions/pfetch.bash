@@ -48,7 +48,7 @@ _pfetch()
     -h | --help)
         mapfile -t COMPREPLY < <(compgen -W 'all' -- "$cur")
         return ;;
-    -t | --threads | --per-host | --rate | --host-rate | --host | \
+    -t | --threads | --fan-out | --per-host | --rate | --host-rate | --host | \
     --limit-rate | --max-idle | --grace | --retries | --retry-http | \
     --retry-delay | --retry-max-delay | --max-retry-after | \
     --max-errors | --max-files | --deadline | --timeout | \
@@ -60,7 +60,7 @@ _pfetch()
 
     mapfile -t COMPREPLY < <(compgen -W '
         -i --input-file -0 --null --no-null --dry-run --no-dry-run
-        -o --output-dir --handler --name --exist
+        -o --output-dir --handler --name --fan-out --exist
         --remote-time --no-remote-time
         -t --threads --per-host --rate --host-rate --host --limit-rate
         --max-idle --grace
@@ -69,6 +69,7 @@ _pfetch()
         --max-errors --fail-early --no-fail-early --max-files --deadline
         --timeout --connect-timeout --stall-timeout --max-size --max-redirs
         --allow-downgrade --no-allow-downgrade
+        --content-disposition --no-content-disposition
         --require-length --no-require-length
         -H --header -A --user-agent -e --referer
         --compressed --no-compressed -u --user --user-file

@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 
 import json
 import os
+import shutil
 import subprocess
 
 import common
@@ -322,6 +323,161 @@ def a_partial_file_that_somebody_left(tmp):
             check_failed(done.records[2], "local")
         check_same((tmp / "outside").read_text(), "keep")
         assert ".a.part" not in tree(done.path)
+
+
+def run_together(tmp, lists, *more):
+    """A pfetch for each list, all at once, into tmp/out; what each of them
+    recorded, by n."""
+    running = []
+    for i, lines in enumerate(lists):
+        common.write_list(tmp / f"list{i}", lines)
+        running.append(subprocess.Popen(
+            [tap.PFETCH, "-t", "8", "-i", tmp / f"list{i}", "-o", tmp / "out",
+             "--results", tmp / f"results{i}", *more],
+            stderr=subprocess.PIPE, text=True))
+    found = []
+    for i, process in enumerate(running):
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        found.append(common.by_n(common.read_records(tmp / f"results{i}")))
+    return found
+
+
+@tap.case(timeout=90)
+def two_programs_with_overlapping_lists(tmp):
+    "and equal names of different URLs: every file whole, none lost"
+    need_attributes(tmp)
+    with common.server() as server:
+        urls = [server.url(f"/size=3000/seed={i}/drip=1000,2/n{i % 25}.bin")
+                for i in range(150)]
+        for more in ([], ["--name", "sub/{stem}{ext}"], ["--fan-out", "3"],
+                     ["--content-disposition"]):
+            shutil.rmtree(tmp / "out", ignore_errors=True)
+            for i in range(2):
+                (tmp / f"results{i}").unlink(missing_ok=True)
+            lists = [urls[:100], urls[:49:-1]]  # 50 to 99 are in both
+            found = run_together(tmp, lists, *more)
+            have = {}
+            for lines, records in zip(lists, found):
+                check_same(len(records), len(lines))
+                for n, record in records.items():
+                    assert record["status"] in ("ok", "skipped"), record
+                    common.check_file(tmp / "out" / record["path"],
+                                      lines[n - 1], 3000)
+                    have.setdefault(lines[n - 1], set()).add(record["path"])
+            check_same(len(have), 150)
+            # No file belongs to two URLs, and nothing else is there.
+            every = [path for paths in have.values() for path in paths]
+            check_same(len(every), len(set(every)))
+            check_same(tree(tmp / "out"), sorted(every))
+
+
+@tap.case(timeout=90)
+def four_programs_with_lists_of_their_own(tmp):
+    "each line has one file, with the names of the others'"
+    need_attributes(tmp)
+    with common.server() as server:
+        lists = [[server.url(f"/size=2000/seed={i}-{j}/f{i}.bin")
+                  for i in range(60)] for j in range(4)]
+        found = run_together(tmp, lists)
+        every = []
+        for lines, records in zip(lists, found):
+            for n, record in records.items():
+                check_same(record["status"], "ok")
+                common.check_file(tmp / "out" / record["path"], lines[n - 1],
+                                  2000)
+                every.append(record["path"])
+        check_same(len(set(every)), 240)
+        check_same(tree(tmp / "out"), sorted(every))
+        # All of them again, one after the other: nothing is fetched.
+        server.reset()
+        for lines, records in zip(lists, found):
+            done = fetch(tmp, lines=lines)
+            check_same({n: (r["status"], r["path"])
+                        for n, r in done.records.items()},
+                       {n: ("skipped", r["path"])
+                        for n, r in records.items()})
+        check_same(server.stats()["requests"], 0)
+
+
+@tap.case
+def lengths_around_the_limit(tmp):
+    "254, 255, 256, 300, 4096 bytes, three-byte characters; numbered, with -t"
+    with common.server() as server:
+        names = ["m" * 254, "m" * 255, "m" * 256, "m" * 300, "m" * 4096,
+                 "%e4%b8%ad" * 255, "m" * 240, "m" * 241, "m" * 236 + ".txt",
+                 "m" * 237 + ".txt", "m" * 4000 + ".tar.gz"]
+        lines = [server.url(f"/seed={i}{j}/{name}")
+                 for i, name in enumerate(names) for j in range(3)]
+        done = fetch(tmp, lines=lines)
+        check_same(done.status, 0)
+        paths = [done.records[n]["path"] for n in sorted(done.records)]
+        check_same(len(set(paths)), len(lines))
+        check_same(tree(done.path), sorted(paths))
+        for n, path in enumerate(paths):
+            check_name(path)
+            assert len(os.fsencode(path)) <= 240, path
+            common.check_file(done.path / path, lines[n])
+        again = fetch(tmp, lines=lines, out="again")
+        check_same([again.records[n]["path"] for n in sorted(again.records)],
+                   paths)
+
+
+@tap.case
+def names_of_temporary_files(tmp):
+    "URLs that end as our own files are called: their files are others"
+    with common.server() as server:
+        names = [".a.part", ".a.1234.part", "a.part", "a", ".a.part.part",
+                 "a.1.part", "%2ea.part"]
+        lines = [server.url(f"/seed={i}/{name}")
+                 for i, name in enumerate(names)]
+        done = fetch(tmp, lines=lines)
+        check_same(done.status, 0)
+        check_same([done.records[n]["path"] for n in range(1, 8)],
+                   ["%2Ea.part", "%2Ea.1234.part", "a.part", "a",
+                    "%2Ea.part.part", "a.1.part", "%2Ea.1.part"])
+        for n, line in enumerate(lines):
+            check_good(done, n + 1, line)
+        check_same(len(tree(done.path)), 7)
+
+
+@tap.case
+def names_that_a_file_system_takes_for_one(tmp):
+    "no case (ntfs-3g): all bodies are kept under names of their own, or fail"
+    common.need_program("lowntfs-3g", "mkfs.ntfs", "fusermount3")
+    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+        tap.skip("needs root and /dev/fuse")
+    with open(tmp / "image", "wb") as image:
+        image.truncate(16 << 20)
+    (tmp / "out").mkdir()
+    subprocess.run(["mkfs.ntfs", "-F", "-Q", "-q", tmp / "image"],
+                   check=True, capture_output=True)
+    mounted = subprocess.run(
+        ["lowntfs-3g", "-o", "ignore_case,streams_interface=xattr",
+         tmp / "image", tmp / "out"], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        tap.skip("lowntfs-3g cannot mount here")
+    try:
+        with common.server() as server:
+            names = ["Readme", "README", "readme", "caf%c3%a9",
+                     "cafe%cc%81", "CAF%C3%89"]
+            lines = [server.url(f"/seed={i}/{name}")
+                     for i, name in enumerate(names)]
+            for threads in ("1", "8"):
+                done = fetch(tmp, "-t", threads, *SOON, lines=lines,
+                             out=f"out/{threads}")
+                good = [r for r in done.records.values()
+                        if r["status"] == "ok"]
+                assert len(good) >= (6 if threads == "1" else 4), done.err
+                for n, record in done.records.items():
+                    if record["status"] == "ok":
+                        check_good(done, n, lines[n - 1])
+                    else:
+                        assert record["error"] in ("exists", "local"), record
+                check_same(len([p for p in tree(done.path)
+                                if not p.startswith(".")]), len(good))
+    finally:
+        subprocess.run(["umount", tmp / "out"], check=False)
 
 
 tap.main()

@@ -580,6 +580,184 @@ START_TEST(test_many_foreign_numbers)
 }
 END_TEST
 
+/* --- names that are given ------------------------------------------------- */
+
+/* As run_line(), with out=; "#" before the name: it fails, class name. */
+static void run_given(struct pfetch_handler *handler, const char *url,
+                      const char *out, uint64_t n, const char *expect)
+{
+    struct pfetch_job job;
+
+    fakejob_init(&job, url, n);
+    job.request.out = out;
+    why = (struct pfetch_failure){ .cls = PFETCH_CLASS_NONE };
+    enum pfetch_reply reply = handler->plan(handler->self, &job, &why);
+    if (expect[0] == '#') {
+        ck_assert_msg(reply == PFETCH_FAIL && why.cls == PFETCH_CLASS_NAME,
+                      "%s became %s", out, job.path);
+        ck_assert_ptr_null(job.path);
+    } else {
+        ck_assert_msg(reply == (expect[0] == '=' ? PFETCH_SKIP : PFETCH_GO),
+                      "%s: %s", out, why.text);
+        ck_assert_str_eq(job.path, expect + (expect[0] == '='));
+        if (expect[0] != '=') {
+            ck_assert_int_eq(fetch(handler, &job), PFETCH_GO);
+            check_file(job.path, url);
+        }
+    }
+    fakejob_fini(&job);
+}
+
+START_TEST(test_given_names)
+{
+    for (int run = 0; run < 2; run++) {
+        options.dir = "."; /* so that check_file() finds them */
+        if (run == 1 && !can_mark())
+            return;
+        struct pfetch_handler handler = start_run();
+
+        run_line(&handler, "http://a/x", 1, run == 0 ? "x" : "=x");
+        run_given(&handler, "http://b/x", "x", 2, "#");
+        run_given(&handler, "http://b/x", "d/x", 3,
+                  run == 0 ? "d/x" : "=d/x");
+        run_given(&handler, "http://c/x", "d/x", 4, "#");
+        run_given(&handler, "http://c/x", "d", 5, "#");
+        run_given(&handler, "http://c/x", "x/d", 6, "#");
+        run_given(&handler, "http://c/x", "d/x/e", 7, "#");
+        run_line(&handler, "http://c/x", 8, run == 0 ? "x.1" : "=x.1");
+        run_given(&handler, "http://d/x", "x.1", 9, "#");
+        run_given(&handler, "http://d/x", "../x", 10, "#");
+        run_given(&handler, "http://a/x", "y", 11, run == 0 ? "y" : "=y");
+        end_run(&handler);
+    }
+}
+END_TEST
+
+START_TEST(test_options_that_are_wrong)
+{
+    struct pfetch_handler handler;
+
+    ck_assert(pfetch_dir_template_check("{n}", &why));
+    ck_assert(!pfetch_dir_template_check("{m}", &why));
+    options.name_template = "../{n}";
+    ck_assert_int_eq(pfetch_dir_create(&handler, &options, &why),
+                     PFETCH_EINVAL);
+    options.name_template = NULL;
+    options.fan_out = 65537;
+    ck_assert_int_eq(pfetch_dir_create(&handler, &options, &why),
+                     PFETCH_EINVAL);
+}
+END_TEST
+
+/* More directories in turn than are kept open, and none stays so. */
+START_TEST(test_fan_out)
+{
+    enum { LINES = 1000 };
+    unsigned before = count_descriptors();
+    char url[32];
+
+    options.fan_out = 100;
+    for (int run = 0; run < (attributes ? 2 : 1); run++) {
+        struct pfetch_handler handler = start_run();
+        unsigned skipped = 0;
+
+        for (uint64_t i = 0; i < LINES; i++) {
+            struct pfetch_job job;
+
+            (void)snprintf(url, sizeof url, "http://h/%u", (unsigned)i);
+            enum pfetch_reply reply = plan(&handler, &job, url, i + 1);
+            if (reply == PFETCH_GO)
+                ck_assert_int_eq(fetch(&handler, &job), PFETCH_GO);
+            skipped += reply == PFETCH_SKIP;
+            ck_assert_int_eq(job.path[2], '/');
+            fakejob_fini(&job);
+        }
+        ck_assert_uint_eq(skipped, run == 0 ? 0 : LINES);
+        ck_assert_uint_le(count_descriptors() - before,
+                          1 + PFETCH_DIR_DESCRIPTORS);
+        end_run(&handler);
+        ck_assert_uint_eq(count_descriptors(), before);
+        ck_assert_uint_eq(count_files("out"), 100);
+    }
+}
+END_TEST
+
+/* A directory that was kept open is gone: its files get a new one. */
+START_TEST(test_fan_out_directory_removed)
+{
+    options.fan_out = 1;
+    struct pfetch_handler handler = start_run();
+
+    run_line(&handler, "http://a/x", 1, "0/x");
+    ck_assert_int_eq(unlink("out/0/x"), 0);
+    ck_assert_int_eq(rmdir("out/0"), 0);
+    run_line(&handler, "http://b/y", 2, "0/y");
+    check_file("out/0/y", "http://b/y");
+    end_run(&handler);
+}
+END_TEST
+
+/* The engine has the handler continue: what a 206 does not say, the 200
+ * before it has said. */
+START_TEST(test_sent_name_of_a_continued_body)
+{
+    static const char value[] = "attachment; filename=sent";
+
+    options.content_disposition = true;
+    for (int i = 0; i < 3; i++) {
+        struct pfetch_handler handler = start_run();
+        struct pfetch_job job;
+        struct pfetch_response response = { .http_status = 200,
+                                            .content_disposition = value };
+
+        ck_assert_int_eq(plan(&handler, &job, i == 0 ? "http://a/0"
+                                              : i == 1 ? "http://a/1"
+                                                       : "http://a/2", 1),
+                         PFETCH_GO);
+        ck_assert_int_eq(handler.begin(handler.self, &job, &response, 0,
+                                       &why), PFETCH_GO);
+        ck_assert_int_eq(take(&handler, &job, "ab"), PFETCH_GO);
+        if (i < 2) { /* continued, and then from the beginning */
+            response.content_disposition = NULL;
+            response.http_status = i == 0 ? 206 : 200;
+            ck_assert_int_eq(handler.begin(handler.self, &job, &response,
+                                           i == 0 ? 2 : 0, &why), PFETCH_GO);
+            ck_assert_int_eq(take(&handler, &job, "cd"), PFETCH_GO);
+        }
+        ck_assert_int_eq(end(&handler, &job, PFETCH_STATUS_OK), PFETCH_GO);
+        ck_assert_str_eq(job.path, i == 0 ? "sent" : i == 1 ? "1" : "sent.1");
+        fakejob_fini(&job);
+        end_run(&handler);
+    }
+    check_file("out/sent", "abcd");
+    check_file("out/1", "cd");
+    check_file("out/sent.1", "ab");
+    ck_assert_uint_eq(count_files("out"), 3);
+}
+END_TEST
+
+/* A killed process may leave a temporary file that is marked as complete: it
+ * is never taken for this URL's file. */
+START_TEST(test_marked_temporary_file_is_no_file)
+{
+    char value[256];
+
+    if (!can_mark())
+        return;
+    options.content_disposition = true;
+    struct pfetch_handler handler = start_run();
+    run_line(&handler, "http://a/x", 1, "x");
+    end_run(&handler);
+    ssize_t len = getxattr("out/x", "user.pfetch", value, sizeof value);
+    ck_assert_int_gt(len, 0);
+    ck_assert_int_eq(rename("out/x", "out/.y.part"), 0);
+    handler = start_run();
+    run_line(&handler, "http://a/x", 1, "x");
+    end_run(&handler);
+    check_file("out/x", "http://a/x");
+}
+END_TEST
+
 /* --- what is there already ----------------------------------------------- */
 
 START_TEST(test_foreign_file_is_left_alone)
@@ -1328,6 +1506,12 @@ static void add_names(Suite *suite)
     tcase_add_test(names, test_mode_path);
     tcase_add_test(names, test_file_and_directory_of_one_name);
     tcase_add_test(names, test_number_is_a_directory);
+    tcase_add_test(names, test_given_names);
+    tcase_add_test(names, test_options_that_are_wrong);
+    tcase_add_test(names, test_fan_out);
+    tcase_add_test(names, test_fan_out_directory_removed);
+    tcase_add_test(names, test_sent_name_of_a_continued_body);
+    tcase_add_test(names, test_marked_temporary_file_is_no_file);
 }
 
 static void add_reruns(Suite *suite)
