@@ -444,7 +444,7 @@ def names_of_temporary_files(tmp):
 @tap.case
 def names_that_a_file_system_takes_for_one(tmp):
     "no case (ntfs-3g): all bodies are kept under names of their own, or fail"
-    common.need_program("lowntfs-3g", "mkfs.ntfs", "fusermount3")
+    common.need_program("lowntfs-3g", "mkfs.ntfs")
     if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
         tap.skip("needs root and /dev/fuse")
     with open(tmp / "image", "wb") as image:
