@@ -128,6 +128,9 @@ struct pfetch_request {
  * many hexadecimal digits as that digest has.  Any thread. */
 bool pfetch_checksum_check(const char *text);
 
+/* Whether text is the name of one of these algorithms alone.  Any thread. */
+bool pfetch_checksum_is_algo(const char *text);
+
 enum pfetch_status {
     PFETCH_STATUS_OK = 0,        /* complete, accepted, committed */
     PFETCH_STATUS_FAILED,        /* see cls and message */
@@ -150,6 +153,8 @@ struct pfetch_record {
                                 * of this request is there */
     const char *effective_url; /* after redirects, without credentials */
     int64_t bytes;             /* body bytes accepted, all attempts joined */
+    const char *checksum;      /* of a body that has come whole, "ALGO:hex";
+                                * NULL: none was asked for */
     int http_status;           /* of the last response; 0: none came */
     unsigned attempts;         /* transfers begun, redirect hops not counted */
     int64_t resumed_at_bytes;  /* offset the last transfer continued from */
@@ -205,6 +210,19 @@ const char *pfetch_job_path(const struct pfetch_job *job);
 int pfetch_job_resume(struct pfetch_job *job, int64_t offset_bytes,
                       int64_t total_bytes, const char *validator);
 
+/* For plan(): fetch it only if it is no longer what the handler has; its
+ * validator, an ETag (a weak one too) or a Last-Modified date, as the server
+ * sent it.  If the server says so, the job ends as PFETCH_STATUS_SKIPPED, "not
+ * modified", without a begin().  Copied.  0, PFETCH_ENOMEM, or PFETCH_EINVAL
+ * for what cannot be a validator. */
+int pfetch_job_if_changed(struct pfetch_job *job, const char *validator);
+
+/* For resume(): whether the body has a digest, and a way to take the next
+ * `size` bytes of what is there already into it.  0, or PFETCH_ESTOPPED: the
+ * run is ending, do not go on. */
+bool pfetch_job_has_digest(const struct pfetch_job *job);
+int pfetch_job_digest(struct pfetch_job *job, const void *data, size_t size);
+
 /* What is known of a response when its body begins.  Strings are borrowed
  * until begin() returns. */
 struct pfetch_response {
@@ -229,7 +247,7 @@ enum pfetch_reply {
 
 /* Where bodies go.  begin, take, end and done run on the writer thread, one
  * at a time, under no lock; plan runs on the thread that calls pfetch_add()
- * (calls of plan never overlap).  plan and the others may run at the same
+ * (calls of plan never overlap); resume on a worker.  plan and the others may run at the same
  * time: what they share is the handler's to guard.  A callback may take its
  * time: downloads then wait, and that time is not charged to any server.
  * `self` is passed to each.  A callback that is NULL is not called and
@@ -248,6 +266,18 @@ struct pfetch_handler {
     enum pfetch_reply (*plan)(void *self, struct pfetch_job *job,
                               struct pfetch_failure *why);
 
+    /* The rest of what plan() has found will be asked for now
+     * (pfetch_job_resume()).  PFETCH_GO: it is still there, and nobody else
+     * will change it.  If pfetch_job_has_digest(), the bytes before the offset
+     * have been given to pfetch_job_digest(), all and in order.  With any other
+     * answer, *why not being read, the body is asked for from byte 0.
+     * ON A WORKER THREAD: several of these may run at once, for different
+     * jobs, beside all other callbacks; but nothing else of this job does.
+     * Once, before its first begin.  It may take its time: only this download
+     * waits.  NULL counts as PFETCH_GO, unless the body has a digest. */
+    enum pfetch_reply (*resume)(void *self, struct pfetch_job *job,
+                                struct pfetch_failure *why);
+
     /* A body begins at offset_bytes; what came before that offset in earlier
      * attempts is kept, the rest is to be dropped.  Called again when an
      * attempt is begun anew.  Only for responses that can still be accepted:
@@ -263,7 +293,8 @@ struct pfetch_handler {
                               struct pfetch_failure *why);
 
     /* The verdict is known.  record->status is PFETCH_STATUS_OK: commit (a
-     * begin has come, even for an empty body); else discard.  A commit that
+     * begin has come, even for an empty body); else discard, or keep what can
+     * be continued by a later run.  A commit that
      * fails makes the URL fail.  The answer to a discard is ignored, but for
      * PFETCH_PENDING and PFETCH_BROKEN. */
     enum pfetch_reply (*end)(void *self, struct pfetch_job *job,
@@ -334,6 +365,10 @@ struct pfetch_options {
                                  * from the first one on, time spent waiting
                                  * for the handler not counted */
     int64_t max_size_bytes;     /* 0: no limit; else a longer body fails */
+    const char *checksum;       /* NULL; else "sha256", "sha512", "sha1" or
+                                 * "md5": the digest of every body goes into
+                                 * its record.  A request with a checksum of its
+                                 * own gets that one's instead */
     unsigned max_redirs;        /* 20 */
     bool allow_downgrade;       /* false: https to http redirects fail */
     bool require_length;        /* true: a body whose end cannot be verified

@@ -39,6 +39,8 @@ void pf_body_begin(struct pf_body *body, struct pfetch_job *job,
     body->offset = offset;
     body->is_fast = body->is_begun = false;
     body->pushed_bytes = 0;
+    if (job->checksum != NULL)
+        pf_checksum_begin(job->checksum, offset);
 }
 
 static enum pf_body_result get_block(struct pf_body *body)
@@ -92,6 +94,8 @@ enum pf_body_result pf_body_write(struct pf_body *body, const char *data,
         if (n > size)
             n = size;
         memcpy(block->data + block->size, data, n);
+        if (body->job->checksum != NULL)
+            pf_checksum_update(body->job->checksum, data, n);
         block->size += n;
         data += n;
         size -= n;

@@ -8,6 +8,7 @@
 #define PF_BODY_H
 
 #include "block.h"
+#include "checksum.h"
 #include "resultqueue.h"
 
 struct pf_body {

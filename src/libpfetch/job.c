@@ -6,9 +6,11 @@
 
 #include "job.h"
 
+#include "checksum.h"
 #include "resultqueue.h"
 #include "thread.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +75,8 @@ void pf_job_free(struct pfetch_job *job)
     pf_url_free(job->home);
     pf_response_unref(job->response);
     free(job->resume_etag);
+    free(job->if_changed);
+    pf_checksum_free(job->checksum);
     free(job->message);
     free(job->path);
     free(job->handler_why);
@@ -162,6 +166,8 @@ void pf_job_record(const struct pfetch_job *job, struct pfetch_record *record)
         record->path = job->path;
     record->effective_url = job->attempts == 0 ? NULL : job->url->text;
     record->bytes = job->status == PFETCH_STATUS_OK ? job->bytes : -1;
+    if (job->checksum != NULL && job->checksum->text[0] != '\0')
+        record->checksum = job->checksum->text;
     record->attempts = job->attempts;
     record->resumed_at_bytes = job->resumed_at;
     if (r != NULL) {
@@ -226,7 +232,54 @@ int pfetch_job_resume(struct pfetch_job *job, int64_t offset_bytes,
 {
     if (offset_bytes < 1 || !pf_is_strong_etag(validator))
         return PFETCH_EINVAL;
+    job->is_unclaimed = true;
     return pf_job_set_resume(job, offset_bytes, total_bytes, validator);
+}
+
+/* What may stand in a header, whoever wrote it. */
+static bool is_printable(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text < ' ' || *text > '~')
+            return false;
+    return true;
+}
+
+int pfetch_job_if_changed(struct pfetch_job *job, const char *validator)
+{
+    const char *name = "If-Modified-Since: ";
+    size_t size;
+
+    if (validator == NULL || *validator == '\0' || !is_printable(validator))
+        return PFETCH_EINVAL;
+    if (pf_is_strong_etag(validator)
+        || (strncmp(validator, "W/", 2) == 0
+            && pf_is_strong_etag(validator + 2)))
+        name = "If-None-Match: ";
+    else if (*validator == '"' || strncmp(validator, "W/", 2) == 0)
+        return PFETCH_EINVAL;
+    size = strlen(name) + strlen(validator) + 1;
+    free(job->if_changed);
+    job->if_changed = malloc(size);
+    if (job->if_changed == NULL)
+        return PFETCH_ENOMEM;
+    (void)snprintf(job->if_changed, size, "%s%s", name, validator);
+    return 0;
+}
+
+bool pfetch_job_has_digest(const struct pfetch_job *job)
+{
+    return job->checksum != NULL;
+}
+
+int pfetch_job_digest(struct pfetch_job *job, const void *data, size_t size)
+{
+    if (job->checksum == NULL)
+        return 0;
+    if (pf_stop_is_abort(job->checksum->stop))
+        return PFETCH_ESTOPPED;
+    pf_checksum_update(job->checksum, data, size);
+    return 0;
 }
 
 void pfetch_settle(struct pfetch_job *job, enum pfetch_reply reply,

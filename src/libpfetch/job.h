@@ -22,6 +22,7 @@
 
 #include <stdatomic.h>
 
+struct pf_checksum;
 struct pf_host;
 struct pf_origin;
 struct pf_resultqueue;
@@ -81,6 +82,11 @@ struct pfetch_job {
     int64_t resume_offset;          /* > 0: ask for the rest from here on */
     int64_t resume_total;           /* -1: not known */
     char *resume_etag;              /* strong; NULL when resume_offset is 0 */
+    bool is_unclaimed;              /* plan() has asked for that, and the
+                                     * handler's resume() is yet to come */
+    char *if_changed;               /* header of a conditional request; NULL */
+    struct pf_checksum *checksum;   /* of the body; NULL: none is wanted, or
+                                     * no attempt was begun */
     int64_t first_us;               /* begin of the first attempt */
     int64_t start_unix_ms;
     enum pfetch_status status;      /* the engine's verdict */

@@ -31,6 +31,7 @@
 #include "pfetch.h"
 
 #include "block.h"
+#include "checksum.h"
 #include "conncache.h"
 #include "limiter.h"
 #include "resultqueue.h"
@@ -79,6 +80,7 @@ struct pfetch {
     struct pf_conncache conncache;
     struct pf_trust trust;
     struct pf_limiter limiter;
+    struct pf_checksum_methods methods;
     struct pf_transfer_context transfer_context;
     struct pf_worker_context worker_context;
     struct pf_worker *workers;     /* options.workers of them */
@@ -173,6 +175,8 @@ static const char *find_bad_option(const struct pfetch_options *o)
         return "options.timeout_ms";
     if (o->max_size_bytes < 0)
         return "options.max_size_bytes";
+    if (o->checksum != NULL && !pfetch_checksum_is_algo(o->checksum))
+        return "options.checksum";
     if (o->proxy != NULL && !pf_is_proxy(o->proxy))
         return "options.proxy is not the URL of a proxy";
     if (o->http_version != 11 && o->http_version != 2)
@@ -230,6 +234,7 @@ static const size_t option_strings[] = {
     offsetof(struct pfetch_options, noproxy),
     offsetof(struct pfetch_options, cacert),
     offsetof(struct pfetch_options, capath),
+    offsetof(struct pfetch_options, checksum),
 };
 
 enum { STRINGS = sizeof(option_strings) / sizeof(option_strings[0]) };
@@ -360,6 +365,8 @@ static void set_contexts(struct pfetch *pf,
         .trust = &pf->trust, .limiter = &pf->limiter, .stop = &pf->stop, .stats = &pf->stats,
     };
     pf->worker_context.options = &pf->options;
+    pf->worker_context.methods = &pf->methods;
+    pf->worker_context.handler = &pf->writer.handler;
     pf->worker_context.transfer = &pf->transfer_context;
     pf->worker_context.urls = &pf->urls;
     pf->worker_context.results = &pf->results;
@@ -444,6 +451,7 @@ static int init_parts(struct pfetch *pf)
     pf_resultqueue_init(&pf->results);
     pf_block_pool_init(&pf->pool, o->pool_bytes, &pf->stop);
     pf_limiter_init(&pf->limiter, o->limit_rate_bytes, &pf->stop);
+    pf_checksum_methods_init(&pf->methods);
     pf->workers = calloc(o->workers, sizeof(*pf->workers));
     if (pf->workers == NULL)
         goto out_pool;
@@ -461,6 +469,7 @@ out_urls:
 out_workers:
     free(pf->workers);
 out_pool:
+    pf_checksum_methods_fini(&pf->methods);
     pf_limiter_fini(&pf->limiter);
     pf_block_pool_fini(&pf->pool);
     pf_resultqueue_fini(&pf->results);
@@ -475,6 +484,7 @@ static void fini_parts(struct pfetch *pf)
     pf_conncache_fini(&pf->conncache);
     pf_urlqueue_fini(&pf->urls);
     free(pf->workers);
+    pf_checksum_methods_fini(&pf->methods);
     pf_limiter_fini(&pf->limiter);
     pf_block_pool_fini(&pf->pool);
     pf_resultqueue_fini(&pf->results);
@@ -540,6 +550,14 @@ int pfetch_create(struct pfetch **out, const struct pfetch_options *options,
     error = init_parts(pf);
     if (error != 0)
         goto out_options;
+    if (pf->options.checksum != NULL
+        && !pf_checksum_can(&pf->methods, pf->options.checksum)) {
+        pfetch_failure_set(why, PFETCH_CLASS_NONE,
+                           "%s is not to be had here (see openssl-list(1))",
+                           pf->options.checksum);
+        error = PFETCH_EINVAL;
+        goto out_parts;
+    }
     set_contexts(pf, handler);
     error = start(pf, why);
     if (error != 0)
@@ -661,6 +679,24 @@ static void plan(struct pfetch *pf, struct pfetch_job *job)
     conclude(pf, job, PFETCH_STATUS_FAILED, why.cls, why.text);
 }
 
+static bool has_good_checksum(const struct pfetch *pf,
+                              const struct pfetch_request *request,
+                              struct pfetch_failure *why)
+{
+    if (request->checksum == NULL)
+        return true;
+    if (!pfetch_checksum_check(request->checksum))
+        pfetch_failure_set(why, PFETCH_CLASS_CHECKSUM,
+                           "the checksum is not ALGO:HEX");
+    else if (!pf_checksum_can(&pf->methods, request->checksum))
+        pfetch_failure_set(why, PFETCH_CLASS_CHECKSUM,
+                           "%s is not to be had here (see openssl-list(1))",
+                           pf_checksum_algo(request->checksum)->name);
+    else
+        return true;
+    return false;
+}
+
 /* Hands a job that has a place on to whoever is next. */
 static void take_in(struct pfetch *pf, struct pfetch_job *job,
                     const struct pfetch_failure *rejected)
@@ -688,7 +724,8 @@ static struct pfetch_job *make_job(struct pfetch *pf,
         return job;
     if (request->url == NULL)
         pfetch_failure_set(rejected, PFETCH_CLASS_URL, "no URL");
-    else if (pf_url_parse(request->url, &job->home, rejected) == 0)
+    else if (has_good_checksum(pf, request, rejected)
+             && pf_url_parse(request->url, &job->home, rejected) == 0)
         rejected->cls = PFETCH_CLASS_NONE;
     job->url = job->home;
     return job;

@@ -230,7 +230,7 @@ static bool is_too_large(const struct pf_transfer *t, int64_t more)
     int64_t max = t->context->options->max_size_bytes;
 
     return max > 0
-           && ((!a->response->is_decoded && pf_whole_length(a) > max)
+           && (pf_whole_length(a) > max
                || pf_body_offset(a) + a->body_bytes + more > max);
 }
 
@@ -245,6 +245,8 @@ static size_t write_body(struct pf_transfer *t, const char *data, size_t size)
         fail(t, PFETCH_CLASS_TOO_LARGE, false, text);
         return 0;
     }
+    if (!pf_may_fit(t->attempt, (int64_t)size))
+        return 0;
     switch (pf_limiter_admit(t->context->limiter, size)
                 ? pf_body_write(t->body, data, size) : PF_BODY_ABORTED) {
     case PF_BODY_OK:
@@ -579,26 +581,51 @@ static int prepare(struct pf_transfer *t, CURL *easy)
     return set_headers(t, easy, at_home ? t->headers : NULL);
 }
 
+/* A request that depends on something: headers for this one request, in front
+ * of those that all have. */
+struct condition {
+    struct curl_slist if_range, if_changed;
+    char *text; /* heap: of if_range */
+};
+
 /* Asks for the rest of a body only, if it is still the same body. */
 static int prepare_range(struct pf_transfer *t, CURL *easy,
-                         struct curl_slist *if_range, char *text, size_t size)
+                         struct condition *c)
 {
     const struct pfetch_job *job = t->job;
+    size_t size = strlen(job->resume_etag) + sizeof("If-Range: ");
     char range[32];
 
+    c->text = malloc(size);
+    if (c->text == NULL)
+        return PFETCH_ENOMEM;
     (void)snprintf(range, sizeof(range), "%" PRId64 "-", job->resume_offset);
-    (void)snprintf(text, size, "If-Range: %s", job->resume_etag);
-    if_range->data = text;
-    if_range->next = (struct curl_slist *)(uintptr_t)t->headers_set;
+    (void)snprintf(c->text, size, "If-Range: %s", job->resume_etag);
+    c->if_range.data = c->text;
+    c->if_range.next = (struct curl_slist *)(uintptr_t)t->headers_set;
     SET(CURLOPT_RANGE, range);
-    SET(CURLOPT_HTTPHEADER, if_range);
+    SET(CURLOPT_HTTPHEADER, &c->if_range);
     t->attempt->asked_offset = job->resume_offset;
     t->attempt->asked_total = job->resume_total;
     t->attempt->asked_etag = job->resume_etag;
     return 0;
 }
 
-static int unprepare_range(struct pf_transfer *t, CURL *easy)
+/* Asks for nothing if the file has not changed.  A server looks at that
+ * first, then at the range (RFC 9110 section 13.2.2). */
+static int prepare_if_changed(struct pf_transfer *t, CURL *easy,
+                              struct condition *c)
+{
+    c->if_changed.data = t->job->if_changed;
+    c->if_changed.next = c->text != NULL
+                             ? &c->if_range
+                             : (struct curl_slist *)(uintptr_t)t->headers_set;
+    SET(CURLOPT_HTTPHEADER, &c->if_changed);
+    t->attempt->asked_if_changed = true;
+    return 0;
+}
+
+static int unprepare(struct pf_transfer *t, CURL *easy)
 {
     SET(CURLOPT_RANGE, NULL);
     SET(CURLOPT_HTTPHEADER, t->headers_set);
@@ -607,24 +634,21 @@ static int unprepare_range(struct pf_transfer *t, CURL *easy)
 
 static CURLcode perform(struct pf_transfer *t)
 {
-    struct curl_slist if_range;
-    char *text = NULL;
+    struct condition condition = { .text = NULL };
     CURLcode rc = CURLE_OK;
 
-    if (t->job->resume_offset > 0) {
-        size_t size = strlen(t->job->resume_etag) + sizeof("If-Range: ");
-
-        text = malloc(size);
-        if (text == NULL
-            || prepare_range(t, t->easy, &if_range, text, size) != 0)
-            rc = CURLE_OUT_OF_MEMORY;
-    }
+    if (t->job->resume_offset == 0 && t->job->if_changed == NULL)
+        return curl_easy_perform(t->easy);
+    if ((t->job->resume_offset > 0
+         && prepare_range(t, t->easy, &condition) != 0)
+        || (t->job->if_changed != NULL
+            && prepare_if_changed(t, t->easy, &condition) != 0))
+        rc = CURLE_OUT_OF_MEMORY;
     if (rc == CURLE_OK)
         rc = curl_easy_perform(t->easy);
-    if (t->job->resume_offset > 0
-        && unprepare_range(t, t->easy) != 0 && rc == CURLE_OK)
+    if (unprepare(t, t->easy) != 0 && rc == CURLE_OK)
         rc = CURLE_OUT_OF_MEMORY;
-    free(text);
+    free(condition.text);
     return rc;
 }
 
@@ -859,9 +883,11 @@ static void classify(struct pf_transfer *t, CURLcode rc,
 static void begin_attempt(struct pf_transfer *t, struct pfetch_job *job,
                           struct pf_attempt *attempt)
 {
-    *attempt = (struct pf_attempt){ .asked_total = -1, .dns_us = -1,
-                                    .connect_us = -1, .tls_us = -1,
-                                    .first_byte_us = -1 };
+    *attempt = (struct pf_attempt){ .asked_total = -1, .wanted_bytes = -1,
+                                    .dns_us = -1, .connect_us = -1,
+                                    .tls_us = -1, .first_byte_us = -1 };
+    if (job->request.has_size)
+        attempt->wanted_bytes = job->request.size_bytes;
     attempt->require_length = t->context->options->require_length;
     attempt->response = pf_response_create();
     t->job = job;

@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 /* A 206 is right if it carries the rest of the very body that was begun:
  * from the offset asked for, in a whole whose length has not changed, under
@@ -46,8 +47,30 @@ int64_t pf_body_offset(const struct pf_attempt *a)
 
 int64_t pf_whole_length(const struct pf_attempt *a)
 {
+    if (a->response->is_decoded)
+        return -1;
     return a->response->status == 206 ? a->response->range_total
                                       : pf_response_body_length(a->response);
+}
+
+static bool fail_size(struct pf_attempt *a, const char *how, int64_t bytes)
+{
+    pfetch_failure_set(&a->why, PFETCH_CLASS_SIZE,
+                       "the body has %s%" PRId64 " bytes, not %" PRId64, how,
+                       bytes, a->wanted_bytes);
+    return false;
+}
+
+bool pf_may_fit(struct pf_attempt *a, int64_t more)
+{
+    int64_t whole = pf_whole_length(a);
+    int64_t end = pf_body_offset(a) + a->body_bytes + more;
+
+    if (a->wanted_bytes < 0)
+        return true;
+    if (whole >= 0 && whole != a->wanted_bytes)
+        return fail_size(a, "", whole);
+    return end <= a->wanted_bytes || fail_size(a, "at least ", end);
 }
 
 static enum pf_verdict judge_body(struct pf_attempt *a)
@@ -63,8 +86,10 @@ static enum pf_verdict judge_body(struct pf_attempt *a)
                            "body cannot be verified");
         return PF_FAIL;
     }
+    if (!pf_may_fit(a, 0))
+        return PF_FAIL;
     if (r->is_decoded) /* libcurl has compared what came with the length */
-        return PF_ACCEPT;
+        declared = -1;
     if (r->status == 206) /* with a Content-Range that fits */
         declared = r->range_end - r->range_start + 1;
     if (declared >= 0 && a->body_bytes != declared) {
@@ -79,7 +104,24 @@ static enum pf_verdict judge_body(struct pf_attempt *a)
                            end, whole);
         return PF_RETRY;
     }
+    if (a->wanted_bytes >= 0 && end != a->wanted_bytes) {
+        (void)fail_size(a, "", end);
+        return PF_FAIL;
+    }
     return PF_ACCEPT;
+}
+
+enum pf_verdict pf_judge_checksum(struct pf_attempt *a, const char *found,
+                                  const char *wanted)
+{
+    bool is_continued = pf_body_offset(a) > 0;
+
+    if (strcasecmp(found, wanted) == 0)
+        return PF_ACCEPT;
+    pfetch_failure_set(&a->why, PFETCH_CLASS_CHECKSUM,
+                       "the body%s is %s, not what the list says",
+                       is_continued ? ", continued," : "", found);
+    return is_continued ? PF_RESTART : PF_FAIL;
 }
 
 static const char *status_text(int status)
@@ -146,6 +188,8 @@ enum pf_verdict pf_judge(struct pf_attempt *a,
     }
     if (pf_is_acceptable(a))
         return judge_body(a);
+    if (r->status == 304 && a->asked_if_changed)
+        return PF_UNCHANGED;
     if (is_redirect(r->status) && a->redirect_url != NULL)
         return PF_REDIRECT;
     if (r->status == 206 || (r->status == 416 && a->asked_offset > 0)) {

@@ -25,6 +25,8 @@ struct pf_attempt {
     int64_t asked_offset;   /* Range asked for; 0: the whole */
     int64_t asked_total;    /* total length known from before; -1 */
     const char *asked_etag; /* the validator sent with it; NULL */
+    bool asked_if_changed;  /* a 304 was asked for */
+    int64_t wanted_bytes;   /* length the body must have; -1: any */
     int64_t body_bytes;     /* of the body that can be accepted */
     char *redirect_url;     /* where a 3xx points to, absolute; NULL */
 
@@ -37,6 +39,7 @@ struct pf_attempt {
 enum pf_verdict {
     PF_ACCEPT,   /* the body is complete and is what was asked for */
     PF_REDIRECT, /* go on at attempt->redirect_url */
+    PF_UNCHANGED, /* what is there is still right: 304, as was asked */
     PF_RETRY,    /* failed, worth another attempt after a delay */
     PF_RESTART,  /* the continuation was refused: again, from byte 0 */
     PF_FAIL      /* failed for good */
@@ -49,6 +52,16 @@ enum pf_verdict {
  * PF_RETRY, PF_RESTART and PF_FAIL. */
 enum pf_verdict pf_judge(struct pf_attempt *attempt,
                          const struct pf_status_set *retry_http);
+
+/* The last word on a body that pf_judge() accepts: found is its digest,
+ * wanted the one it must have.  A body that was continued may have been wrong
+ * before: it is begun anew, so this can happen once between two retries. */
+enum pf_verdict pf_judge_checksum(struct pf_attempt *attempt,
+                                  const char *found, const char *wanted);
+
+/* Whether a body of this acceptable response, with `more` bytes beyond those
+ * counted, may still get the length it must have; else why is filled in. */
+bool pf_may_fit(struct pf_attempt *attempt, int64_t more);
 
 /* Whether a body of this response could be accepted: its bytes are worth
  * handing on.  Asked when the header is complete. */

@@ -5,6 +5,7 @@
  *     pop a job -> one transfer -> verdict -> one of
  *         accept    last block and verdict to the result queue
  *         redirect  back into the URL queue, under the new host
+ *         unchanged verdict (skipped) to the result queue
  *         retry     back into the URL queue, to wait there
  *         fail      verdict to the result queue
  *
@@ -13,12 +14,15 @@
  *
  * A body that breaks off is continued: if the response had a strong
  * validator, what arrived is pushed (the handler has it then), and the next
- * attempt asks for the rest.
+ * attempt asks for the rest.  The same is done with the last bytes of a body
+ * for which there will be no next attempt in this run: the handler may keep
+ * them for another.
  */
 #include "config.h"
 
 #include "worker.h"
 
+#include "checksum.h"
 #include "conncache.h"
 #include "job.h"
 #include "urlqueue.h"
@@ -161,7 +165,8 @@ static void accept_body(struct pf_worker *w, struct pfetch_job *job,
 
     /* Chunked framing has an end of its own.  So has HTTP/2, but libcurl
      * before 8.0 takes some bodies that broke off there for complete. */
-    job->length_verified = pf_whole_length(a) >= 0 || a->response->chunked;
+    job->length_verified = pf_whole_length(a) >= 0 || a->response->chunked
+                           || pf_response_body_length(a->response) >= 0;
     job->body_offset = pf_body_offset(a);
     job->body_begun = w->body.is_begun;
     note_attempt(job, a);
@@ -169,16 +174,48 @@ static void accept_body(struct pf_worker *w, struct pfetch_job *job,
     push_verdict(w, job, pf_body_tail(&w->body), &contact);
 }
 
+/* Whether more of this body may be asked for later. */
+static bool is_continuable(const struct pf_worker *w,
+                           const struct pfetch_job *job,
+                           const struct pf_attempt *a)
+{
+    const struct pf_response *r = a->response;
+
+    return r != NULL && w->body.is_begun && !r->is_decoded
+           && pf_is_acceptable(a)
+           && pf_is_strong_etag(r->status == 206 ? job->resume_etag
+                                                 : r->etag);
+}
+
 static void finish_failed(struct pf_worker *w, struct pfetch_job *job,
                           struct pf_attempt *a,
                           const struct pf_contact *contact)
 {
-    drop_tail(w, pf_body_tail(&w->body));
+    struct pf_block *tail = pf_body_tail(&w->body);
+
+    if (tail != NULL && (a->transient || a->is_stopped)
+        && is_continuable(w, job, a))
+        pf_resultqueue_push(w->context->results, &tail->msg, &tail->msg);
+    else
+        drop_tail(w, tail);
     if (a->is_place)
         w->context->on_broken(w->context->user, &a->why);
     note_attempt(job, a);
     pf_job_set_verdict(job, PFETCH_STATUS_FAILED, a->why.cls, a->why.text);
     push_verdict(w, job, NULL, contact);
+}
+
+/* The server says that nothing has changed. */
+static void skip(struct pf_worker *w, struct pfetch_job *job,
+                 struct pf_attempt *a)
+{
+    struct pf_contact contact = contact_of(w, a);
+
+    drop_tail(w, pf_body_tail(&w->body)); /* there is none */
+    note_attempt(job, a);
+    pf_job_set_verdict(job, PFETCH_STATUS_SKIPPED, PFETCH_CLASS_NONE,
+                       "not modified");
+    push_verdict(w, job, NULL, &contact);
 }
 
 static void fail(struct pf_worker *w, struct pfetch_job *job,
@@ -287,14 +324,12 @@ static void keep_for_continuation(struct pf_worker *w, struct pfetch_job *job,
 {
     struct pf_block *tail = pf_body_tail(&w->body);
     const struct pf_response *r = a->response;
-    const char *etag;
 
     if (r == NULL || !w->body.is_begun || !pf_is_acceptable(a)) {
         drop_tail(w, tail);
         return; /* nothing has arrived: what was to be asked for stays */
     }
-    etag = r->status == 206 ? job->resume_etag : r->etag;
-    if (r->is_decoded || !pf_is_strong_etag(etag)) {
+    if (!is_continuable(w, job, a)) {
         drop_tail(w, tail);
         (void)pf_job_set_resume(job, 0, -1, NULL); /* cannot fail */
         return;
@@ -303,7 +338,8 @@ static void keep_for_continuation(struct pf_worker *w, struct pfetch_job *job,
         pf_resultqueue_push(w->context->results, &tail->msg, &tail->msg);
     /* Without memory for the validator the next attempt begins anew. */
     (void)pf_job_set_resume(job, pf_body_offset(a) + a->body_bytes,
-                            pf_whole_length(a), etag);
+                            pf_whole_length(a),
+                            r->status == 206 ? job->resume_etag : r->etag);
 }
 
 /* Descriptors or threads are missing: that was no attempt, and nothing starts
@@ -363,6 +399,51 @@ static void retry(struct pf_worker *w, struct pfetch_job *job,
     say_notice(w, &notice);
 }
 
+/* --- before the first attempt ----------------------------------------------- */
+
+/* Asks the handler whether what plan() has found is still there, and has it
+ * taken into the digest; else the body is asked for from byte 0. */
+static void claim(struct pf_worker *w, struct pfetch_job *job)
+{
+    const struct pfetch_handler *handler = w->context->handler;
+    struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
+    bool is_there = handler->resume == NULL
+                    || handler->resume(handler->self, job, &why) == PFETCH_GO;
+
+    job->is_unclaimed = false;
+    if (!is_there || (job->checksum != NULL
+                      && job->checksum->bytes != job->resume_offset))
+        (void)pf_job_set_resume(job, 0, -1, NULL); /* cannot fail */
+}
+
+/* 0 or PFETCH_ENOMEM. */
+static int prepare(struct pf_worker *w, struct pfetch_job *job)
+{
+    const char *checksum = job->request.checksum != NULL
+                               ? job->request.checksum
+                               : w->context->options->checksum;
+
+    if (checksum != NULL && job->checksum == NULL) {
+        job->checksum = pf_checksum_create(w->context->methods, checksum,
+                                           w->context->transfer->stop);
+        if (job->checksum == NULL)
+            return PFETCH_ENOMEM;
+    }
+    if (job->is_unclaimed && job->resume_offset > 0)
+        claim(w, job);
+    return 0;
+}
+
+static void fail_for_memory(struct pf_worker *w, struct pfetch_job *job)
+{
+    struct pfetch_failure why;
+
+    pfetch_failure_set(&why, PFETCH_CLASS_LOCAL, "out of memory");
+    w->context->on_broken(w->context->user, &why);
+    pf_job_set_verdict(job, PFETCH_STATUS_FAILED, why.cls, why.text);
+    push_verdict(w, job, NULL, &no_contact);
+}
+
 /* --- the loop -------------------------------------------------------------- */
 
 static void begin(struct pfetch_job *job, int64_t timeout_ms)
@@ -395,6 +476,25 @@ static void fail_unrun(struct pf_worker *w, struct pfetch_job *job)
     push_verdict(w, job, NULL, &no_contact);
 }
 
+static enum pf_verdict judge(struct pf_worker *w, struct pfetch_job *job,
+                             struct pf_attempt *a)
+{
+    enum pf_verdict verdict = pf_judge(a, &w->context->retry_http);
+
+    if (verdict != PF_ACCEPT || job->checksum == NULL)
+        return verdict;
+    if (!w->body.is_begun) /* an empty body */
+        pf_checksum_begin(job->checksum, pf_body_offset(a));
+    if (pf_checksum_finish(job->checksum) != 0) {
+        pfetch_failure_set(&a->why, PFETCH_CLASS_LOCAL,
+                           "the checksum cannot be computed: out of memory");
+        return PF_FAIL;
+    }
+    if (job->request.checksum == NULL)
+        return verdict;
+    return pf_judge_checksum(a, job->checksum->text, job->request.checksum);
+}
+
 static void run_job(struct pf_worker *w, struct pfetch_job *job)
 {
     struct pf_attempt attempt;
@@ -407,6 +507,10 @@ static void run_job(struct pf_worker *w, struct pfetch_job *job)
         fail_unrun(w, job);
         return;
     }
+    if (prepare(w, job) != 0) {
+        fail_for_memory(w, job);
+        return;
+    }
     begin(job, w->context->options->timeout_ms);
     w->body.is_begun = false;
     w->body.waited_us = 0;
@@ -416,12 +520,15 @@ static void run_job(struct pf_worker *w, struct pfetch_job *job)
     job->body_offset = 0;
     if (job->deadline_us != PF_NEVER) /* waiting for the handler is free */
         job->deadline_us += w->body.waited_us;
-    switch (pf_judge(&attempt, &w->context->retry_http)) {
+    switch (judge(w, job, &attempt)) {
     case PF_ACCEPT:
         accept_body(w, job, &attempt);
         break;
     case PF_REDIRECT:
         redirect(w, job, &attempt);
+        break;
+    case PF_UNCHANGED:
+        skip(w, job, &attempt);
         break;
     case PF_RETRY:
         if (attempt.is_short_of && !is_cancelled(job))

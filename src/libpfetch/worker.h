@@ -9,12 +9,15 @@
 #include "retry.h"
 #include "transfer.h"
 
+struct pf_checksum_methods;
 struct pf_urlqueue;
 
 /* What all workers have in common.  Read-only once they run. */
 struct pf_worker_context {
     const struct pfetch_options *options;
     const struct pf_transfer_context *transfer;
+    const struct pf_checksum_methods *methods;
+    const struct pfetch_handler *handler; /* for its resume() */
     struct pf_status_set retry_http;
     struct pf_urlqueue *urls;
     struct pf_resultqueue *results;

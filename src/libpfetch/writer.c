@@ -55,7 +55,8 @@ static void call_begin(struct pf_writer *w, struct pfetch_job *job,
         .length_bytes = r->is_decoded ? -1
                         : r->status == 206 ? r->range_total
                                            : pf_response_body_length(r),
-        .etag = r->etag,
+        /* No validator of what is unpacked: it cannot be continued. */
+        .etag = r->is_decoded ? NULL : r->etag,
         .last_modified = r->last_modified,
         .last_modified_unix = r->last_modified_unix,
         .content_type = r->content_type,

@@ -303,6 +303,7 @@ int pf_report_record(struct pf_report *report,
     put_text(&object, "path", record->path);
     if (record->bytes >= 0)
         put_number(&object, "bytes", (uint64_t)record->bytes);
+    put_text(&object, "checksum", record->checksum);
     put_response(&object, record);
     put_start(&object, record->start_unix_ms);
     put_times(&object, record);
