@@ -36,7 +36,12 @@ _pfetch()
             -- "$cur")
         return ;;
     --exist)
-        mapfile -t COMPREPLY < <(compgen -W 'auto skip overwrite error' \
+        mapfile -t COMPREPLY < <(compgen -W \
+            'auto skip overwrite update error' \
+            -- "$cur")
+        return ;;
+    --checksum)
+        mapfile -t COMPREPLY < <(compgen -W 'sha256 sha512 sha1 md5' \
             -- "$cur")
         return ;;
     --http-version)
@@ -61,7 +66,7 @@ _pfetch()
     mapfile -t COMPREPLY < <(compgen -W '
         -i --input-file -0 --null --no-null --dry-run --no-dry-run
         -o --output-dir --handler --name --fan-out --exist
-        --remote-time --no-remote-time
+        --remote-time --no-remote-time --resume --no-resume --checksum
         -t --threads --per-host --rate --host-rate --host --limit-rate
         --max-idle --grace
         --retries --retry-http --retry-delay --retry-max-delay

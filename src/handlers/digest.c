@@ -1,4 +1,4 @@
-/* digest.c - SHA-256 of short texts.
+/* digest.c - SHA-256 of short texts, and checksums of files.
  *
  * SPDX-License-Identifier: MIT
  *
@@ -9,7 +9,16 @@
 
 #include "digest.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
 #include "pfetch.h"
+
+enum { READ_BYTES = 256 * 1024 };
 
 int pf_digest_init(struct pf_digest *digest)
 {
@@ -48,4 +57,51 @@ void pf_digest_hex(const uint8_t *sum, size_t size, char *hex)
         hex[2 * i + 1] = digits[sum[i] & 15];
     }
     hex[2 * size] = '\0';
+}
+
+/* --- files -------------------------------------------------------------- */
+
+/* The whole file into the digest. */
+static bool add_file(EVP_MD_CTX *ctx, int fd)
+{
+    char *data = malloc(READ_BYTES);
+    ssize_t got = -1;
+
+    if (data == NULL)
+        return false;
+    do {
+        got = read(fd, data, READ_BYTES);
+        if (got > 0 && EVP_DigestUpdate(ctx, data, (size_t)got) != 1)
+            break;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    free(data);
+    return got == 0;
+}
+
+bool pf_digest_matches(const char *checksum, int dir, const char *name)
+{
+    const char *colon = strchr(checksum, ':');
+    char hex[2 * EVP_MAX_MD_SIZE + 1], algo[16];
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    bool is_read = false;
+
+    if (colon == NULL || (size_t)(colon - checksum) >= sizeof algo)
+        return false;
+    memcpy(algo, checksum, (size_t)(colon - checksum));
+    algo[colon - checksum] = '\0';
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    EVP_MD *md = EVP_MD_fetch(NULL, algo, NULL);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (md != NULL && ctx != NULL && EVP_DigestInit_ex(ctx, md, NULL) == 1)
+        is_read = add_file(ctx, fd) && EVP_DigestFinal_ex(ctx, sum, &size) == 1;
+    EVP_MD_CTX_free(ctx);
+    EVP_MD_free(md);
+    (void)close(fd); /* only read from */
+    if (!is_read)
+        return false;
+    pf_digest_hex(sum, size, hex);
+    return strcasecmp(hex, colon + 1) == 0;
 }

@@ -1,4 +1,4 @@
-/* digest.h - SHA-256 of short texts.
+/* digest.h - SHA-256 of short texts, and checksums of files.
  *
  * SPDX-License-Identifier: MIT
  *
@@ -8,6 +8,7 @@
 #ifndef PF_DIGEST_H
 #define PF_DIGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,11 @@ void pf_digest_fini(struct pf_digest *digest);
  * PFETCH_ENOMEM. */
 int pf_digest_sum(struct pf_digest *digest, char space, const void *text,
                   size_t size, uint8_t sum[PF_DIGEST_BYTES]);
+
+/* Whether a file in a directory has the checksum "ALGO:HEX" (see
+ * pfetch_checksum_check()).  It is read to its end; no symbolic link is
+ * followed.  One that cannot be read has not. */
+bool pf_digest_matches(const char *checksum, int dir, const char *name);
 
 /* Writes 2 * size lower-case hexadecimal digits and a NUL. */
 void pf_digest_hex(const uint8_t *sum, size_t size, char *hex);

@@ -3,19 +3,28 @@
  * SPDX-License-Identifier: MIT
  *
  * plan (adding thread) decides the name and whether the file is there
- * (naming.c).  begin creates the temporary file (part.c), take writes to it,
- * end marks it as complete (filestate.c) and gives it its name without
+ * (naming.c), whole or in part.  begin creates the temporary file (part.c) and
+ * marks it (filestate.c), take writes to it, end gives it its name without
  * replacing anything, or removes it; all three on the writer thread.  Nothing
- * is left open or lying about between an end and the next begin, so there is
- * nothing to do when the run is over.
+ * is left open between an end and the next begin, so there is nothing to do
+ * when the run is over.
+ *
+ * What a failed transfer leaves is kept if a later run can continue it: then
+ * plan finds it by its mark, and asks for the rest.  Many jobs may wait with
+ * such a plan, so nothing is opened until a worker is about to send the
+ * request: resume then locks the file and looks whether it still is what plan
+ * has seen.  Another process may have been quicker; then the body is fetched
+ * whole, into a file without a name.  The worker reads what is there, too, if
+ * the body has a digest: many bodies are read at once, and neither the list
+ * nor the writer waits.
  *
  * Whenever begin, take or end fails the temporary file is removed at once, so
  * that its space is free again.
  *
  * A small body costs: openat, fcntl, fstat and fstatat (create, lock, check),
- * write, fsetxattr, futimens, fcntl and close (errors that close tells),
- * renameat2, close; and one fstatat in plan, unless the directory was empty
- * at the start.  All are relative to an open directory.
+ * fsetxattr, write, futimens, fcntl and close (errors that close tells),
+ * renameat2, close; and, unless the directory was empty at the start, two
+ * fstatat in plan.  All are relative to an open directory.
  */
 #include "config.h"
 
@@ -34,9 +43,11 @@
 #include "part.h"
 #include "place.h"
 
+enum { READ_BYTES = 256 * 1024 };
+
 struct dir {
     int root; /* the directory; -1: missing, dry run.  Read-only */
-    bool remote_time;           /* read-only */
+    bool remote_time, resume;   /* read-only */
     bool (*is_kept)(void *user, uint64_t dev, uint64_t ino); /* read-only */
     void *user;                 /* read-only: is_kept's */
     struct pf_filestate state;  /* any thread */
@@ -53,9 +64,79 @@ struct file {
     struct pf_part part;
     int64_t modified_unix; /* Last-Modified; -1: none */
     char *sent_name; /* by the server, made safe; NULL: none that counts */
+    int64_t marked_bytes;  /* the length that the part's mark says */
+    bool is_update;        /* replace this URL's own file */
+    struct pf_filemark *found; /* heap: of a part to be continued; NULL */
+    int64_t found_bytes;       /* how much of it is there */
 };
 
+static void free_file(struct file *file)
+{
+    free(file->found);
+    free(file->sent_name);
+    free(file);
+}
+
 /* --- plan --------------------------------------------------------------- */
+
+static enum pfetch_reply out_of_memory(struct pfetch_failure *why)
+{
+    pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "out of memory");
+    return PFETCH_BROKEN;
+}
+
+/* This URL's own file is there: it is asked for only if it has changed. */
+static enum pfetch_reply plan_update(struct dir *dir, struct pfetch_job *job,
+                                     const struct file *file,
+                                     struct pfetch_failure *why)
+{
+    const char *path = pfetch_job_path(job);
+    int parent = pf_walk_open(&dir->naming.walk, path, false);
+    struct pf_filemark mark;
+
+    /* A file that only the list's size= says is right has no validator, and
+     * is not ours to replace. */
+    if (parent < 0
+        || !pf_filestate_get(&dir->state, parent, pf_outname_last(path),
+                             &mark)
+        || memcmp(mark.hash, file->hash, sizeof file->hash) != 0) {
+        pfetch_failure_set(why, PFETCH_CLASS_NONE, "already there");
+        return PFETCH_SKIP;
+    }
+    /* Without a validator, or one that is none, it is fetched anew. */
+    if (dir->naming.own == PF_FOUND_OWN && mark.validator[0] != '\0'
+        && pfetch_job_if_changed(job, mark.validator) == PFETCH_ENOMEM)
+        return out_of_memory(why);
+    return PFETCH_GO;
+}
+
+/* Looks for a temporary file that an earlier run has left.  One that is
+ * another URL's, or has no strong validator, is no matter here. */
+static enum pfetch_reply find_part(struct dir *dir, struct pfetch_job *job,
+                                   struct file *file,
+                                   struct pfetch_failure *why)
+{
+    const char *path = pfetch_job_path(job);
+    int parent = pf_walk_open(&dir->naming.walk, path, false);
+    char temp[PF_TEMP_SIZE];
+    struct pf_filemark mark;
+    int64_t there;
+
+    if (parent < 0
+        || !pf_part_find(parent, pf_outname_last(path), temp, &there)
+        || !pf_filestate_get(&dir->state, parent, temp, &mark)
+        || !pf_filemark_is_continuable(&mark, file->hash, there))
+        return PFETCH_GO;
+    file->found = malloc(sizeof *file->found);
+    if (file->found == NULL)
+        return out_of_memory(why);
+    *file->found = mark;
+    file->found_bytes = there;
+    if (pfetch_job_resume(job, there, mark.size_bytes, mark.validator)
+        == PFETCH_ENOMEM)
+        return out_of_memory(why);
+    return PFETCH_GO;
+}
 
 static enum pfetch_reply plan(void *self, struct pfetch_job *job,
                               struct pfetch_failure *why)
@@ -67,16 +148,81 @@ static enum pfetch_reply plan(void *self, struct pfetch_job *job,
     if (reply != PFETCH_GO)
         return reply;
     struct file *file = malloc(sizeof *file);
-    if (file == NULL) {
-        pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "out of memory");
-        return PFETCH_BROKEN;
-    }
+    if (file == NULL)
+        return out_of_memory(why);
+    *file = (struct file){ .modified_unix = -1, .marked_bytes = -1 };
     memcpy(file->hash, hash, sizeof hash);
     pf_part_init(&file->part);
-    file->modified_unix = -1;
-    file->sent_name = NULL;
-    pfetch_job_set_state(job, file);
-    return PFETCH_GO;
+    file->is_update = dir->naming.own != PF_FOUND_NOTHING;
+    if (file->is_update)
+        reply = plan_update(dir, job, file, why);
+    if (reply == PFETCH_GO && dir->resume && !dir->naming.was_empty)
+        reply = find_part(dir, job, file, why);
+    if (reply == PFETCH_GO)
+        pfetch_job_set_state(job, file);
+    else
+        free_file(file);
+    return reply;
+}
+
+/* --- resume (on a worker) ----------------------------------------------- */
+
+static bool is_same_mark(const struct pf_filemark *a,
+                         const struct pf_filemark *b)
+{
+    return memcmp(a->hash, b->hash, sizeof a->hash) == 0
+           && a->size_bytes == b->size_bytes
+           && strcmp(a->validator, b->validator) == 0;
+}
+
+/* Gives what is there to the job's digest.  0, or an error of whatever kind. */
+static int digest_part(struct pfetch_job *job, const struct file *file)
+{
+    char *data = malloc(READ_BYTES);
+    int error = data != NULL ? 0 : ENOMEM;
+    size_t got = 0;
+
+    for (int64_t at = 0; error == 0 && at < file->found_bytes;
+         at += (int64_t)got) {
+        int64_t left = file->found_bytes - at;
+
+        error = pf_part_read(&file->part, at, data,
+                             left < READ_BYTES ? (size_t)left : READ_BYTES,
+                             &got);
+        if (error == 0)
+            error = got > 0 ? pfetch_job_digest(job, data, got) : EIO;
+    }
+    free(data);
+    return error;
+}
+
+static enum pfetch_reply resume(void *self, struct pfetch_job *job,
+                                struct pfetch_failure *why)
+{
+    struct dir *dir = self;
+    struct file *file = pfetch_job_state(job);
+    const char *path = pfetch_job_path(job);
+    struct pf_filemark mark;
+    struct pf_walk walk; /* dir's belongs to the writer */
+    int error = EBUSY;
+
+    (void)why; /* whatever it is, there is a way: from the beginning */
+    pf_walk_init(&walk, dir->root);
+    int parent = pf_walk_open(&walk, path, false);
+    if (parent >= 0)
+        error = pf_part_reopen(&file->part, parent, pf_outname_last(path));
+    pf_walk_close(&walk);
+    if (error != 0)
+        return PFETCH_FAIL;
+    if (file->part.written_bytes >= file->found_bytes
+        && pf_filestate_get_open(&dir->state, file->part.fd, &mark)
+        && is_same_mark(&mark, file->found)
+        && (!pfetch_job_has_digest(job) || digest_part(job, file) == 0)) {
+        file->marked_bytes = mark.size_bytes;
+        return PFETCH_GO;
+    }
+    pf_part_close(&file->part);
+    return PFETCH_FAIL;
 }
 
 /* --- begin and take ----------------------------------------------------- */
@@ -88,7 +234,9 @@ static int open_part(struct dir *dir, struct file *file, const char *path)
 
     if (parent < 0)
         return errno;
-    int error = pf_part_open(&file->part, parent, pf_outname_last(path));
+    bool is_trusted = !atomic_load(&dir->state.usable);
+    int error = pf_part_open(&file->part, parent, pf_outname_last(path),
+                             is_trusted);
     if (error != ENOENT || parent == dir->root)
         return error;
     /* The directory kept open was removed: make it anew, once. */
@@ -96,7 +244,7 @@ static int open_part(struct dir *dir, struct file *file, const char *path)
     parent = pf_walk_open(&dir->walk, path, true);
     return parent < 0 ? errno
                       : pf_part_open(&file->part, parent,
-                                     pf_outname_last(path));
+                                     pf_outname_last(path), is_trusted);
 }
 
 /* Removes the temporary file of a job, wherever it stands with it. */
@@ -165,6 +313,16 @@ static enum pfetch_reply begin(void *self, struct pfetch_job *job,
     int error = pf_part_restart(&file->part, offset_bytes);
     if (error != 0)
         return fail_part(dir, file, path, error, "continue", why);
+    /* What it says must never be more than what it holds: the old bytes are
+     * gone by now, and the new ones are yet to come. */
+    if (offset_bytes == 0) {
+        error = pf_filestate_write(&dir->state, file->part.fd, file->hash,
+                                   response->length_bytes, response->etag,
+                                   response->last_modified);
+        if (error != 0)
+            return fail_part(dir, file, path, error, "write", why);
+        file->marked_bytes = response->length_bytes;
+    }
     file->modified_unix = response->last_modified_unix;
     error = keep_sent_name(dir, job, file, response);
     if (error != 0)
@@ -191,12 +349,14 @@ static enum pfetch_reply take(void *self, struct pfetch_job *job,
 static int complete_part(struct dir *dir, struct file *file,
                          const struct pfetch_record *record)
 {
-    int error = pf_filestate_write(&dir->state, file->part.fd, file->hash,
-                                   file->part.written_bytes, record->etag,
-                                   record->last_modified);
+    if (file->marked_bytes != file->part.written_bytes) {
+        int error = pf_filestate_write(&dir->state, file->part.fd, file->hash,
+                                       file->part.written_bytes, record->etag,
+                                       record->last_modified);
 
-    if (error != 0)
-        return error;
+        if (error != 0)
+            return error;
+    }
     if (dir->remote_time && file->modified_unix != -1)
         pf_part_set_time(&file->part, file->modified_unix);
     return pf_part_flush(&file->part);
@@ -240,12 +400,13 @@ static enum pfetch_reply replace(struct dir *dir, struct file *file,
 
 /* Whether the file that has the name is this URL's complete one.  A name that
  * a server has sent is trusted by no means. */
-static bool is_done(const struct dir *dir, const struct file *file,
-                    int parent, const char *name, bool renamed)
+static bool is_done(const struct dir *dir, const struct pfetch_job *job,
+                    const struct file *file, int parent, const char *name,
+                    bool renamed)
 {
     return (!renamed || atomic_load(&dir->state.usable))
-           && pf_naming_look(&dir->naming, parent, name, file->hash)
-                  == PF_FOUND_OWN;
+           && pf_naming_look(&dir->naming, parent, name, file->hash,
+                             pfetch_job_request(job)) == PF_FOUND_OWN;
 }
 
 /* Gives the file its name.  Another process may have taken that since plan:
@@ -269,6 +430,7 @@ static enum pfetch_reply publish(struct dir *dir, struct pfetch_job *job,
     if (dir->naming.exist == PFETCH_DIR_EXIST_OVERWRITE && !renamed)
         return replace(dir, file, first_path, parent, why);
     bool numbers = dir->naming.exist == PFETCH_DIR_EXIST_AUTO
+                   || dir->naming.exist == PFETCH_DIR_EXIST_UPDATE
                    || (renamed
                        && dir->naming.exist != PFETCH_DIR_EXIST_ERROR);
     for (;;) {
@@ -285,7 +447,8 @@ static enum pfetch_reply publish(struct dir *dir, struct pfetch_job *job,
                                        : "has been created by another process",
                                why);
         }
-        bool done = error == 0 || is_done(dir, file, parent, final, renamed);
+        bool done = error == 0
+                    || is_done(dir, job, file, parent, final, renamed);
         if (done && (renamed || number > 0)
             && pfetch_job_set_path(job, path) != 0)
             return fail_part(dir, file, first_path, ENOMEM, "name", why);
@@ -300,6 +463,17 @@ static enum pfetch_reply publish(struct dir *dir, struct pfetch_job *job,
             != 0)
             return fail_part(dir, file, first_path, ENOMEM, "name", why);
     }
+}
+
+/* Whether what is to be updated is still this URL's.  Between this look and
+ * the rename it may change, as with any rename. */
+static bool is_still_own(struct dir *dir, const struct file *file, int parent,
+                         const char *name)
+{
+    struct pf_filemark mark;
+
+    return pf_filestate_get(&dir->state, parent, name, &mark)
+           && memcmp(mark.hash, file->hash, sizeof file->hash) == 0;
 }
 
 /* Leaves the temporary file neither open nor there, whatever it answers. */
@@ -322,7 +496,49 @@ static enum pfetch_reply commit(struct dir *dir, struct pfetch_job *job,
     int parent = pf_walk_open(&dir->walk, path, false);
     if (parent < 0)
         return fail_part(dir, file, path, errno, "rename", why);
+    if (file->is_update
+        && is_still_own(dir, file, parent, pf_outname_last(path)))
+        return replace(dir, file, path, parent, why);
     return publish(dir, job, file, path, parent, why);
+}
+
+/* Whether the failure leaves hope that the rest can be had another time. */
+static bool may_be_continued(const struct pfetch_record *record)
+{
+    if (record->status != PFETCH_STATUS_FAILED)
+        return false;
+    switch (record->cls) {
+    case PFETCH_CLASS_DNS:
+    case PFETCH_CLASS_CONNECT:
+    case PFETCH_CLASS_TLS:
+    case PFETCH_CLASS_PROXY:
+    case PFETCH_CLASS_TIMEOUT:
+    case PFETCH_CLASS_SHORT:
+    case PFETCH_CLASS_HOST_DOWN:
+    case PFETCH_CLASS_STOPPED:
+        return true;
+    case PFETCH_CLASS_HTTP:
+        return record->http_status != 404 && record->http_status != 410;
+    default: /* what has come is not wanted, or this machine has failed */
+        return false;
+    }
+}
+
+/* Lets the temporary file stay, closed, if a later run can continue it. */
+static bool keep_part(struct dir *dir, struct file *file,
+                      const struct pfetch_record *record)
+{
+    struct pf_filemark mark;
+
+    if (!dir->resume || !may_be_continued(record)
+        || !pf_part_can_stay(&file->part)
+        || !pf_filestate_get_open(&dir->state, file->part.fd, &mark)
+        || !pf_filemark_is_continuable(&mark, file->hash,
+                                       file->part.written_bytes)
+        || pf_part_flush(&file->part) != 0)
+        return false;
+    pf_part_close(&file->part);
+    return true;
 }
 
 static enum pfetch_reply end(void *self, struct pfetch_job *job,
@@ -335,11 +551,10 @@ static enum pfetch_reply end(void *self, struct pfetch_job *job,
 
     if (record->status == PFETCH_STATUS_OK)
         reply = commit(dir, job, file, record, why);
-    else
+    else if (!keep_part(dir, file, record))
         drop_part(dir, file, pfetch_job_path(job));
     pfetch_job_set_state(job, NULL);
-    free(file->sent_name);
-    free(file);
+    free_file(file);
     return reply;
 }
 
@@ -353,6 +568,7 @@ void pfetch_dir_options_init(struct pfetch_dir_options *options)
         .name = PFETCH_DIR_NAME_BASENAME,
         .exist = PFETCH_DIR_EXIST_AUTO,
         .remote_time = true,
+        .resume = true,
     };
 }
 
@@ -371,6 +587,7 @@ static void free_dir(struct dir *dir)
 static int init_dir(struct dir *dir, const struct pfetch_dir_options *options)
 {
     dir->remote_time = options->remote_time;
+    dir->resume = options->resume;
     dir->is_kept = options->is_kept;
     dir->user = options->user;
     dir->way = PF_PUBLISH_NOREPLACE;
@@ -434,6 +651,7 @@ int pfetch_dir_create(struct pfetch_handler *handler,
     }
     handler->self = dir;
     handler->plan = plan;
+    handler->resume = resume;
     handler->begin = begin;
     handler->take = take;
     handler->end = end;

@@ -17,7 +17,6 @@ static const char ATTRIBUTE[] = "user.pfetch";
 enum {
     HEX_DIGITS = 2 * PF_URL_HASH_BYTES,
     PREFIX = 2 + HEX_DIGITS, /* "1 " and the digits */
-    VALIDATOR_MAX = 160,
     VALUE_SIZE = 512,        /* more than any version has written */
     PROC_PATH = 512          /* "/proc/self/fd/N/" and a name */
 };
@@ -38,11 +37,12 @@ static void give_up(struct pf_filestate *state, const char *text)
 
 static const char NO_ATTRIBUTES[] =
     "the output directory keeps no user attributes: names are trusted, a "
-    "file that has the name of a URL counts as that URL's complete file";
+    "file that has the name of a URL counts as that URL's complete file, and "
+    "nothing is continued or updated";
 static const char NO_PROC[] =
     "/proc is not there, so file attributes cannot be read: names are "
     "trusted, a file that has the name of a URL counts as that URL's "
-    "complete file";
+    "complete file, and nothing is continued or updated";
 
 static ssize_t get_attribute(int dir, const char *name, void *value,
                              size_t size)
@@ -86,12 +86,14 @@ int pf_filestate_write(struct pf_filestate *state, int fd,
     if (!atomic_load(&state->usable))
         return 0;
     pf_digest_hex(hash, PF_URL_HASH_BYTES, value + 2);
-    len += (size_t)snprintf(value + len, sizeof value - len, " %lld",
-                            (long long)size_bytes);
+    len += size_bytes < 0
+               ? (size_t)snprintf(value + len, sizeof value - len, " -")
+               : (size_t)snprintf(value + len, sizeof value - len, " %lld",
+                                  (long long)size_bytes);
     needed = len;
     /* Half a validator validates nothing: one too long is left out. */
     if (validator != NULL && validator[0] != '\0'
-        && strlen(validator) <= VALIDATOR_MAX)
+        && strlen(validator) <= PF_VALIDATOR_MAX)
         len += (size_t)snprintf(value + len, sizeof value - len, " %s",
                                 validator);
     if (fsetxattr(fd, ATTRIBUTE, value, len, 0) == 0)
@@ -114,22 +116,34 @@ static int digit_value(char c)
     return found != NULL ? (int)(found - digits) : -1;
 }
 
-bool pf_filestate_read(const struct pf_filestate *state, int dir,
-                       const char *name, uint8_t hash[PF_URL_HASH_BYTES],
-                       int64_t *size_bytes)
+/* Reads the number, or "-", and moves behind it. */
+static bool parse_size(const char **at, int64_t *size_bytes)
 {
-    char value[VALUE_SIZE + 1], *end;
+    char *end;
 
-    if (!atomic_load(&state->usable))
+    if (**at == '-') {
+        *size_bytes = -1;
+        ++*at;
+        return true;
+    }
+    if (digit_value(**at) < 0)
         return false;
-    ssize_t len = get_attribute(dir, name, value, VALUE_SIZE);
+    errno = 0;
+    *size_bytes = strtoll(*at, &end, 10);
+    *at = end;
+    return errno == 0;
+}
+
+/* value has len bytes, and room for one more. */
+static bool parse(char *value, ssize_t len, struct pf_filemark *mark)
+{
+    const char *at = value + PREFIX + 1;
+
     if (len <= PREFIX + 1 || memcmp(value, "1 ", 2) != 0
-        || value[PREFIX] != ' ' || digit_value(value[PREFIX + 1]) < 0)
+        || value[PREFIX] != ' ')
         return false;
     value[len] = '\0';
-    errno = 0;
-    *size_bytes = strtoll(value + PREFIX + 1, &end, 10);
-    if (errno != 0 || (*end != '\0' && *end != ' '))
+    if (!parse_size(&at, &mark->size_bytes) || (*at != '\0' && *at != ' '))
         return false;
     for (size_t i = 0; i < PF_URL_HASH_BYTES; i++) {
         int high = digit_value(value[2 + 2 * i]);
@@ -137,7 +151,60 @@ bool pf_filestate_read(const struct pf_filestate *state, int dir,
 
         if (high < 0 || low < 0)
             return false;
-        hash[i] = (uint8_t)(high << 4 | low);
+        mark->hash[i] = (uint8_t)(high << 4 | low);
     }
+    mark->validator[0] = '\0';
+    if (*at == ' ' && strlen(at + 1) <= PF_VALIDATOR_MAX)
+        memcpy(mark->validator, at + 1, strlen(at + 1) + 1);
     return true;
+}
+
+bool pf_filestate_get(const struct pf_filestate *state, int dir,
+                      const char *name, struct pf_filemark *mark)
+{
+    char value[VALUE_SIZE + 1];
+
+    return atomic_load(&state->usable)
+           && parse(value, get_attribute(dir, name, value, VALUE_SIZE), mark);
+}
+
+bool pf_filestate_read(const struct pf_filestate *state, int dir,
+                       const char *name, uint8_t hash[PF_URL_HASH_BYTES],
+                       int64_t *size_bytes)
+{
+    struct pf_filemark mark;
+
+    if (!pf_filestate_get(state, dir, name, &mark) || mark.size_bytes < 0)
+        return false;
+    memcpy(hash, mark.hash, PF_URL_HASH_BYTES);
+    *size_bytes = mark.size_bytes;
+    return true;
+}
+
+bool pf_filestate_get_open(const struct pf_filestate *state, int fd,
+                           struct pf_filemark *mark)
+{
+    char value[VALUE_SIZE + 1];
+
+    return atomic_load(&state->usable)
+           && parse(value, fgetxattr(fd, ATTRIBUTE, value, VALUE_SIZE), mark);
+}
+
+bool pf_filestate_is_marked(int fd)
+{
+    return fgetxattr(fd, ATTRIBUTE, NULL, 0) >= 0;
+}
+
+bool pf_filemark_is_continuable(const struct pf_filemark *mark,
+                                const uint8_t hash[PF_URL_HASH_BYTES],
+                                int64_t there_bytes)
+{
+    size_t len = strlen(mark->validator);
+
+    /* A strong ETag; the engine looks at it more closely. */
+    return len >= 2 && mark->validator[0] == '"'
+           && mark->validator[len - 1] == '"'
+           && memcmp(mark->hash, hash, PF_URL_HASH_BYTES) == 0
+           && there_bytes >= 1
+           && (mark->size_bytes < 0 || there_bytes < mark->size_bytes);
 }

@@ -225,7 +225,8 @@ static int is_taken(struct pf_naming *naming, const struct line *line)
 
 enum pf_found pf_naming_look(const struct pf_naming *naming, int dir,
                              const char *name,
-                             const uint8_t hash[PF_URL_HASH_BYTES])
+                             const uint8_t hash[PF_URL_HASH_BYTES],
+                             const struct pfetch_request *request)
 {
     uint8_t there[PF_URL_HASH_BYTES];
     int64_t size_bytes;
@@ -237,11 +238,20 @@ enum pf_found pf_naming_look(const struct pf_naming *naming, int dir,
         return PF_FOUND_DIR;
     if (!S_ISREG(st.st_mode))
         return PF_FOUND_OTHER;
+    bool is_marked = pf_filestate_read(naming->state, dir, name, there,
+                                       &size_bytes);
+    if (is_marked && memcmp(there, hash, PF_URL_HASH_BYTES) != 0)
+        return PF_FOUND_OTHER;
     /* One that was cut short since is not this URL's complete file. */
-    if (pf_filestate_read(naming->state, dir, name, there, &size_bytes))
-        return memcmp(there, hash, PF_URL_HASH_BYTES) == 0
-                       && size_bytes == st.st_size
-                   ? PF_FOUND_OWN : PF_FOUND_OTHER;
+    bool is_own = is_marked && size_bytes == st.st_size;
+    /* What the list says of the file decides, whoever has put it there. */
+    if ((request->has_size && request->size_bytes != st.st_size)
+        || (request->checksum != NULL
+            && !pf_digest_matches(request->checksum, dir, name)))
+        return is_own ? PF_FOUND_STALE : PF_FOUND_OTHER;
+    if (is_own || request->checksum != NULL
+        || (request->has_size && !is_marked))
+        return PF_FOUND_OWN;
     /* Where files cannot say whose they are, the name has to do. */
     return atomic_load(&naming->state->usable) ? PF_FOUND_OTHER
                                                : PF_FOUND_OWN;
@@ -260,7 +270,7 @@ static enum pf_found look_at(struct pf_naming *naming,
     if (dir < 0)
         return errno == ENOENT ? PF_FOUND_NOTHING : PF_FOUND_ERROR;
     return pf_naming_look(naming, dir, pf_outname_last(line->path),
-                          line->hash);
+                          line->hash, pfetch_job_request(line->job));
 }
 
 /* Keeps a name, and answers where: not 0.  0: it cannot be one of ours, or
@@ -409,18 +419,37 @@ static enum pfetch_reply already_there(struct pfetch_failure *why)
     return PFETCH_SKIP;
 }
 
+/* The candidate is this URL's file.  One that the list says is right needs no
+ * look at the server. */
+static enum pfetch_reply own_there(struct pf_naming *naming,
+                                   const struct line *line,
+                                   enum pf_found found,
+                                   struct pfetch_failure *why)
+{
+    const struct pfetch_request *request = pfetch_job_request(line->job);
+
+    if (naming->exist != PFETCH_DIR_EXIST_UPDATE
+        || !atomic_load(&naming->state->usable)
+        || (found == PF_FOUND_OWN && request->checksum != NULL))
+        return already_there(why);
+    naming->own = found;
+    return PFETCH_GO;
+}
+
 /* The candidate is another's: *again, unless this URL's own file is found. */
 static enum pfetch_reply judge_auto(struct pf_naming *naming,
                                     struct line *line, enum pf_found found,
                                     bool *again, struct pfetch_failure *why)
 {
-    if (found == PF_FOUND_OWN)
-        return already_there(why);
+    if (found == PF_FOUND_OWN
+        || (found == PF_FOUND_STALE
+            && naming->exist == PFETCH_DIR_EXIST_UPDATE))
+        return own_there(naming, line, found, why);
     int own = find_own(naming, line);
     if (own < 0)
         return out_of_memory(why);
     if (own > 0)
-        return already_there(why);
+        return own_there(naming, line, PF_FOUND_OWN, why);
     *again = found != PF_FOUND_NOTHING;
     return PFETCH_GO;
 }
@@ -443,7 +472,8 @@ static enum pfetch_reply judge(struct pf_naming *naming, struct line *line,
         if (own > 0)
             found = PF_FOUND_OWN;
     }
-    if (naming->exist == PFETCH_DIR_EXIST_AUTO)
+    if (naming->exist == PFETCH_DIR_EXIST_AUTO
+        || naming->exist == PFETCH_DIR_EXIST_UPDATE)
         return judge_auto(naming, line, found, again, why);
     if (found == PF_FOUND_NOTHING)
         return PFETCH_GO;
@@ -727,6 +757,7 @@ enum pfetch_reply pf_naming_plan(struct pf_naming *naming,
     line.url = pfetch_job_url(job);
     line.given = pfetch_job_request(job)->out;
     line.path_key = 0;
+    naming->own = PF_FOUND_NOTHING;
     if (line.given != NULL) {
         const char *wrong = pf_outname_check(line.given);
 

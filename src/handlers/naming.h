@@ -25,6 +25,7 @@
 enum pf_found {
     PF_FOUND_NOTHING,
     PF_FOUND_OWN,   /* this URL's complete file */
+    PF_FOUND_STALE, /* this URL's, but not what size= and checksum= say */
     PF_FOUND_OTHER, /* anything else */
     PF_FOUND_DIR,
     PF_FOUND_ERROR  /* errno says why it cannot be told */
@@ -51,6 +52,8 @@ struct pf_naming {
     char *own_names;              /* by_header: of files of earlier runs */
     size_t own_size;
     size_t own_room;
+    enum pf_found own;            /* of the line planned last, with --exist
+                                   * update: what of its own is at its path */
 };
 
 /* 0 or PFETCH_ENOMEM; pf_naming_fini() is allowed after both. */
@@ -65,10 +68,12 @@ enum pfetch_reply pf_naming_plan(struct pf_naming *naming,
                                  uint8_t hash[PF_URL_HASH_BYTES],
                                  struct pfetch_failure *why);
 
-/* What stands at the name in the directory.  Any thread. */
+/* What stands at the name in the directory.  Reads the file if the request
+ * has a checksum.  Any thread. */
 enum pf_found pf_naming_look(const struct pf_naming *naming, int dir,
                              const char *name,
-                             const uint8_t hash[PF_URL_HASH_BYTES]);
+                             const uint8_t hash[PF_URL_HASH_BYTES],
+                             const struct pfetch_request *request);
 
 /* For the writer thread: a further name for a job, which no other job of this
  * run gets.  *number is the one tried last, 0 at first.  name is the file name

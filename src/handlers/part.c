@@ -12,6 +12,10 @@
  *
  * A file that has two names is not used again: the process that linked it to
  * its final name was killed before it removed the temporary one.
+ *
+ * A file that was left behind and is to be continued is opened by the worker
+ * that will ask for the rest (pf_part_reopen()); from then on it is held like
+ * any other.
  */
 #include "config.h"
 
@@ -24,27 +28,28 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "filestate.h"
 #include "outname.h"
 
 enum {
-    TEMP_SIZE = 272, /* PF_NAME_MAX sees to it that 255 bytes are enough */
+    PROC_SIZE = 32,
     TRIES = 10,      /* at a name that comes and goes */
     CHANGED = -1     /* no errno: another process was quicker, look again */
 };
 
-static void temp_name(char temp[TEMP_SIZE], const char *name, bool with_pid)
+static void temp_name(char temp[PF_TEMP_SIZE], const char *name, bool with_pid)
 {
     if (with_pid)
-        (void)snprintf(temp, TEMP_SIZE, ".%.*s.%ld.part", PF_NAME_MAX, name,
+        (void)snprintf(temp, PF_TEMP_SIZE, ".%.*s.%ld.part", PF_NAME_MAX, name,
                        (long)getpid());
     else
-        (void)snprintf(temp, TEMP_SIZE, ".%.*s.part", PF_NAME_MAX, name);
+        (void)snprintf(temp, PF_TEMP_SIZE, ".%.*s.part", PF_NAME_MAX, name);
 }
 
 void pf_part_init(struct pf_part *part)
 {
     part->fd = -1;
-    part->with_pid = false;
+    part->with_pid = part->is_unnamed = false;
     part->written_bytes = 0;
 }
 
@@ -52,7 +57,7 @@ void pf_part_init(struct pf_part *part)
 
 /* Opens what has the name already, if it may be a temporary file left behind.
  * It is looked at first, because opening some objects has effects. */
-static int open_left_behind(int dir, const char *temp, int *fd)
+static int open_left_behind(int dir, const char *temp, int access, int *fd)
 {
     struct stat st;
 
@@ -60,7 +65,7 @@ static int open_left_behind(int dir, const char *temp, int *fd)
         return errno;
     if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
         return EEXIST;
-    *fd = openat(dir, temp, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    *fd = openat(dir, temp, access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (*fd >= 0 || errno == ENOENT)
         return *fd >= 0 ? 0 : ENOENT;
     return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? errno
@@ -78,8 +83,18 @@ static bool has_name(int fd, int dir, const char *temp)
            && mine.st_nlink == 1;
 }
 
-/* One try.  0, an errno (EBUSY: another process has it), or CHANGED. */
-static int acquire_once(int dir, const char *temp, int *result)
+/* Whether a file that was there is one of ours. */
+static bool is_ours(int fd, bool is_trusted)
+{
+    struct stat st;
+
+    return is_trusted || pf_filestate_is_marked(fd)
+           || (fstat(fd, &st) == 0 && st.st_size == 0);
+}
+
+/* One try.  0, an errno (EBUSY: it is another's), or CHANGED. */
+static int acquire_once(int dir, const char *temp, bool is_trusted,
+                        int *result)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     int error = 0;
@@ -90,7 +105,7 @@ static int acquire_once(int dir, const char *temp, int *result)
 
     if (!created && errno != EEXIST)
         return errno;
-    if (!created && (error = open_left_behind(dir, temp, &fd)) != 0)
+    if (!created && (error = open_left_behind(dir, temp, O_WRONLY, &fd)) != 0)
         return error == ENOENT ? CHANGED : error;
     if (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
         /* Where there are no locks a file just created is ours all the same,
@@ -100,6 +115,8 @@ static int acquire_once(int dir, const char *temp, int *result)
     }
     if (error == 0 && !has_name(fd, dir, temp))
         error = CHANGED;
+    if (error == 0 && !created && !is_ours(fd, is_trusted))
+        error = EBUSY;
     if (error == 0 && !created && ftruncate(fd, 0) != 0)
         error = errno;
     if (error != 0) {
@@ -110,29 +127,105 @@ static int acquire_once(int dir, const char *temp, int *result)
     return 0;
 }
 
-static int acquire(int dir, const char *temp, int *fd)
+static int acquire(int dir, const char *temp, bool is_trusted, int *fd)
 {
     int error = CHANGED;
 
     for (int i = 0; i < TRIES && error == CHANGED; i++)
-        error = acquire_once(dir, temp, fd);
+        error = acquire_once(dir, temp, is_trusted, fd);
     return error == CHANGED ? EBUSY : error;
 }
 
-int pf_part_open(struct pf_part *part, int dir, const char *name)
+/* Where an open file without a name can be got hold of; see open(2). */
+static void proc_path(char path[PROC_SIZE], int fd)
 {
-    char temp[TEMP_SIZE];
+    (void)snprintf(path, PROC_SIZE, "/proc/self/fd/%d", fd);
+}
 
-    part->with_pid = false;
-    part->written_bytes = 0;
+/* A file without a name; false: not here. */
+static bool open_unnamed(struct pf_part *part, int dir)
+{
+    char path[PROC_SIZE];
+    int fd = openat(dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+
+    if (fd < 0)
+        return false;
+    proc_path(path, fd);
+    if (access(path, F_OK) != 0) {
+        (void)close(fd); /* nothing was written */
+        return false;
+    }
+    part->fd = fd;
+    part->is_unnamed = true;
+    return true;
+}
+
+int pf_part_open(struct pf_part *part, int dir, const char *name,
+                 bool is_trusted)
+{
+    char temp[PF_TEMP_SIZE];
+
+    pf_part_init(part);
     temp_name(temp, name, false);
-    int error = acquire(dir, temp, &part->fd);
+    int error = acquire(dir, temp, is_trusted, &part->fd);
+    if (error == EBUSY && open_unnamed(part, dir))
+        return 0;
     if (error == EBUSY) {
         part->with_pid = true;
         temp_name(temp, name, true);
-        error = acquire(dir, temp, &part->fd);
+        error = acquire(dir, temp, is_trusted, &part->fd);
     }
     return error;
+}
+
+/* --- what was left behind ------------------------------------------------ */
+
+bool pf_part_find(int dir, const char *name, char temp[PF_TEMP_SIZE],
+                  int64_t *size_bytes)
+{
+    struct stat st;
+
+    temp_name(temp, name, false);
+    if (fstatat(dir, temp, &st, AT_SYMLINK_NOFOLLOW) != 0
+        || !S_ISREG(st.st_mode) || st.st_uid != geteuid()
+        || st.st_nlink != 1 || st.st_size < 1)
+        return false;
+    *size_bytes = st.st_size;
+    return true;
+}
+
+int pf_part_reopen(struct pf_part *part, int dir, const char *name)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    char temp[PF_TEMP_SIZE];
+    off_t end = -1;
+    int fd;
+
+    temp_name(temp, name, false);
+    int error = open_left_behind(dir, temp, O_RDWR, &fd);
+    if (error != 0)
+        return error;
+    if (fcntl(fd, F_OFD_SETLK, &lock) != 0 || !has_name(fd, dir, temp)
+        || (end = lseek(fd, 0, SEEK_END)) < 0) {
+        (void)close(fd); /* nothing was written */
+        return EBUSY;
+    }
+    pf_part_init(part);
+    part->fd = fd;
+    part->written_bytes = end;
+    return 0;
+}
+
+int pf_part_read(const struct pf_part *part, int64_t offset_bytes, void *data,
+                 size_t size, size_t *got)
+{
+    ssize_t n;
+
+    do
+        n = pread(part->fd, data, size, (off_t)offset_bytes);
+    while (n < 0 && errno == EINTR);
+    *got = n > 0 ? (size_t)n : 0;
+    return n < 0 ? errno : 0;
 }
 
 /* --- writing ------------------------------------------------------------ */
@@ -200,6 +293,15 @@ int pf_part_flush(const struct pf_part *part)
 
 /* --- naming ------------------------------------------------------------- */
 
+static int publish_unnamed(int fd, int dir, const char *final)
+{
+    char path[PROC_SIZE];
+
+    proc_path(path, fd);
+    return linkat(AT_FDCWD, path, dir, final, AT_SYMLINK_FOLLOW) == 0 ? 0
+                                                                      : errno;
+}
+
 static int publish_noreplace(int dir, const char *temp, const char *final)
 {
     if (renameat2(dir, temp, dir, final, RENAME_NOREPLACE) == 0)
@@ -230,9 +332,11 @@ static int publish_check(int dir, const char *temp, const char *final)
 int pf_part_publish(const struct pf_part *part, int dir, const char *name,
                     const char *final, enum pf_publish_way *way)
 {
-    char temp[TEMP_SIZE];
+    char temp[PF_TEMP_SIZE];
     int error;
 
+    if (part->is_unnamed)
+        return publish_unnamed(part->fd, dir, final);
     temp_name(temp, name, part->with_pid);
     if (*way == PF_PUBLISH_NOREPLACE) {
         error = publish_noreplace(dir, temp, final);
@@ -253,10 +357,27 @@ int pf_part_publish(const struct pf_part *part, int dir, const char *name,
 int pf_part_replace(const struct pf_part *part, int dir, const char *name,
                     const char *final)
 {
-    char temp[TEMP_SIZE];
+    char temp[PF_TEMP_SIZE];
 
-    temp_name(temp, name, part->with_pid);
-    return renameat(dir, temp, dir, final) == 0 ? 0 : errno;
+    temp_name(temp, name, part->with_pid || part->is_unnamed);
+    if (part->is_unnamed) {
+        /* Only a name can replace a name. */
+        int error = publish_unnamed(part->fd, dir, temp);
+
+        if (error != 0)
+            return error;
+    }
+    if (renameat(dir, temp, dir, final) == 0)
+        return 0;
+    int error = errno;
+    if (part->is_unnamed)
+        (void)unlinkat(dir, temp, 0); /* as it was before */
+    return error;
+}
+
+bool pf_part_can_stay(const struct pf_part *part)
+{
+    return part->fd >= 0 && !part->with_pid && !part->is_unnamed;
 }
 
 void pf_part_close(struct pf_part *part)
@@ -267,13 +388,13 @@ void pf_part_close(struct pf_part *part)
 
 void pf_part_discard(struct pf_part *part, int dir, const char *name)
 {
-    char temp[TEMP_SIZE];
+    char temp[PF_TEMP_SIZE];
 
     if (part->fd < 0)
         return;
     /* Removed while it is locked, and only if the name is still ours. */
     temp_name(temp, name, part->with_pid);
-    if (dir >= 0 && has_name(part->fd, dir, temp))
+    if (dir >= 0 && !part->is_unnamed && has_name(part->fd, dir, temp))
         (void)unlinkat(dir, temp, 0); /* gone is what it should be */
     (void)close(part->fd);            /* what it held is dropped */
     part->fd = -1;

@@ -3,9 +3,16 @@
  * SPDX-License-Identifier: MIT
  *
  * A body is written to ".NAME.part" in the directory where NAME will stand.
- * The one who holds an open-file-description lock on it owns it: one that
- * was left behind by a killed process is not locked, and is used again.  Where
- * it is locked by another process, ".NAME.PID.part" is used instead.
+ * The one who holds an open-file-description lock on it owns it.  One that is
+ * not locked was left behind, and is used again, if it is ours: it carries our
+ * mark (filestate.h), or is empty, because its process was killed before it
+ * could set the mark.  A file without a mark that holds something is somebody's
+ * own, and left alone.
+ *
+ * Where the name cannot be had, the file has none until it gets its final
+ * one (O_TMPFILE), so that nothing is left behind if this process is killed.
+ * Only where the file system, or a missing /proc, does not allow for that,
+ * ".NAME.PID.part" is used.
  *
  * All functions return 0 or an errno.  dir is the directory, name is NAME.
  * Writer thread only.
@@ -19,15 +26,35 @@
 
 struct pf_part {
     int fd;               /* -1: not open */
-    bool with_pid;        /* which of the two names it has */
+    bool with_pid;        /* it is ".NAME.PID.part" */
+    bool is_unnamed;      /* it has no name yet */
     int64_t written_bytes;
 };
 
 void pf_part_init(struct pf_part *part);
 
-/* Creates the file, empty, and locks it.  EEXIST: something that is no
- * temporary file of ours has its name, and was left alone. */
-int pf_part_open(struct pf_part *part, int dir, const char *name);
+enum { PF_TEMP_SIZE = 272 }; /* PF_NAME_MAX sees to it that 255 bytes of it
+                              * are enough */
+
+/* Creates the file, empty, and locks it.  is_trusted: there are no marks, a
+ * file of this name is ours.  EEXIST: an object that is no regular file, or is
+ * another user's, has its name, and was left alone. */
+int pf_part_open(struct pf_part *part, int dir, const char *name,
+                 bool is_trusted);
+
+/* The name and the size of what may be a file left behind.  False: there is
+ * none, or it is empty.  Any thread. */
+bool pf_part_find(int dir, const char *name, char temp[PF_TEMP_SIZE],
+                  int64_t *size_bytes);
+
+/* Opens and locks what was found, to be read and continued: what it holds
+ * counts as written.  Any thread. */
+int pf_part_reopen(struct pf_part *part, int dir, const char *name);
+
+/* Reads into data, which has room for size bytes; *got is 0 at the end.  After
+ * pf_part_reopen() only.  Any thread. */
+int pf_part_read(const struct pf_part *part, int64_t offset_bytes, void *data,
+                 size_t size, size_t *got);
 
 /* Drops what was written behind offset_bytes.  EINVAL: less was written. */
 int pf_part_restart(struct pf_part *part, int64_t offset_bytes);
@@ -59,7 +86,10 @@ int pf_part_publish(const struct pf_part *part, int dir, const char *name,
 int pf_part_replace(const struct pf_part *part, int dir, const char *name,
                     const char *final);
 
-/* Closes the file after it was published. */
+/* Whether it would stay, under the name that a later run looks for. */
+bool pf_part_can_stay(const struct pf_part *part);
+
+/* Closes the file after it was published, or to let it stay. */
 void pf_part_close(struct pf_part *part);
 
 /* Removes and closes it.  Nothing happens when it is not open. */

@@ -49,7 +49,11 @@ enum pfetch_dir_exist {
                                  * leave it alone, use the next number */
     PFETCH_DIR_EXIST_SKIP,      /* any file of that name counts as done */
     PFETCH_DIR_EXIST_OVERWRITE, /* replace it, by rename, when complete */
-    PFETCH_DIR_EXIST_ERROR      /* the URL fails, class exists */
+    PFETCH_DIR_EXIST_ERROR,     /* the URL fails, class exists */
+    PFETCH_DIR_EXIST_UPDATE     /* as AUTO, but this URL's file is asked for
+                                 * again if it has changed, and replaced.
+                                 * Where there are no user attributes, what
+                                 * is there counts as complete */
 };
 
 struct pfetch_dir_options {
@@ -69,6 +73,9 @@ struct pfetch_dir_options {
                                  * order in which bodies end */
     enum pfetch_dir_exist exist; /* PFETCH_DIR_EXIST_AUTO */
     bool remote_time;           /* true: mtime from Last-Modified */
+    bool resume;                /* true: a body that breaks off and has a
+                                 * strong ETag is kept, and continued by a
+                                 * later run */
     bool dry_run;               /* false; true: nothing is created, and a
                                  * directory that is missing counts as empty */
 

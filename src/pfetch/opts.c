@@ -110,6 +110,7 @@ static bool store_resolve(struct parser *parser, char *value);
 static bool check_readable(struct parser *parser, const char *value);
 static bool check_plain(struct parser *parser, const char *value);
 static bool check_statuses(struct parser *parser, const char *value);
+static bool check_algo(struct parser *parser, const char *value);
 
 static const struct choice handlers[] = {
     {"dir", PF_OPTS_DIR}, {"null", PF_OPTS_NULL}, {NULL, 0}};
@@ -125,6 +126,7 @@ static const struct choice exists[] = {
     {"auto", PFETCH_DIR_EXIST_AUTO},
     {"skip", PFETCH_DIR_EXIST_SKIP},
     {"overwrite", PFETCH_DIR_EXIST_OVERWRITE},
+    {"update", PFETCH_DIR_EXIST_UPDATE},
     {"error", PFETCH_DIR_EXIST_ERROR},
     {NULL, 0}};
 
@@ -169,10 +171,20 @@ static const struct option_spec specs[] = {
      .common = true, .argument = "MODE", .preset = "auto",
      .offset = FIELD(exist), .choices = exists,
      .help = "when the name is taken: auto (skip this URL's complete file, "
-             "number others), skip, overwrite or error"},
+             "number others), skip, overwrite, update (this URL's, if it has "
+             "changed) or error"},
     {.name = "remote-time", .kind = KIND_SWITCH, .group = GROUP_OUTPUT,
      .preset = "on", .offset = FIELD(dir.remote_time),
      .help = "take the modification time from Last-Modified"},
+    {.name = "resume", .kind = KIND_SWITCH, .group = GROUP_OUTPUT,
+     .preset = "on", .offset = FIELD(dir.resume),
+     .help = "keep what a broken download leaves, and continue it in a later "
+             "run"},
+    {.name = "checksum", .kind = KIND_CHECKED, .group = GROUP_OUTPUT,
+     .argument = "ALGO", .offset = FIELD(engine.checksum),
+     .check = check_algo,
+     .help = "digest of each body, for its record: sha256, sha512, sha1 or "
+             "md5"},
 
     {.name = "threads", .letter = 't', .kind = KIND_UNSIGNED,
      .group = GROUP_CONCURRENCY, .common = true, .argument = "N",
@@ -587,6 +599,14 @@ static bool check_plain(struct parser *parser, const char *value)
     if (has_control_byte(value))
         return complain(parser, "the value holds a control byte");
     return true;
+}
+
+static bool check_algo(struct parser *parser, const char *value)
+{
+    if (pfetch_checksum_is_algo(value))
+        return true;
+    return complain(parser, "--%s: '%.60s' is none of sha256, sha512, sha1, "
+                    "md5", parser->spec->name, value);
 }
 
 /* "408,429,500-504": statuses and ranges of them. */
