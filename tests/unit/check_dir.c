@@ -967,15 +967,104 @@ START_TEST(test_no_hole_before_an_offset)
 }
 END_TEST
 
+/* Whatever our mark says, and if it says nothing that can be read. */
 START_TEST(test_file_left_behind_is_used_again)
 {
+    static const char *const values[] = {
+        "1 0123456789abcdef0123456789abcdef 100 \"e\"", "", "2 of tomorrow",
+    };
+
+    if (!can_mark())
+        return;
     put_file("out/.x.part", "a long text of a process that was killed");
+    ck_assert_int_eq(setxattr("out/.x.part", "user.pfetch", values[_i],
+                              strlen(values[_i]), 0), 0);
     struct pfetch_handler handler = start_run();
 
     run_line(&handler, "http://a/x", 1, "x");
     end_run(&handler);
     check_file("out/x", "http://a/x");
     ck_assert_uint_eq(count_files("out"), 1);
+}
+END_TEST
+
+/* Killed between creation and mark. */
+START_TEST(test_empty_file_left_behind)
+{
+    put_file("out/.x.part", "");
+    struct pfetch_handler handler = start_run();
+
+    run_line(&handler, "http://a/x", 1, "x");
+    end_run(&handler);
+    check_file("out/x", "http://a/x");
+    ck_assert_uint_eq(count_files("out"), 1);
+}
+END_TEST
+
+/* Somebody may call a file of his so. */
+START_TEST(test_part_that_is_not_ours)
+{
+    if (!can_mark())
+        return;
+    put_file("out/.x.part", "of the user");
+    struct pfetch_handler handler = start_run();
+    run_line(&handler, "http://a/x", 1, "x");
+    run_line(&handler, "http://b/x", 2, "-x.1");
+    end_run(&handler);
+    check_file("out/.x.part", "of the user");
+    check_file("out/x", "http://a/x");
+    ck_assert_uint_eq(count_files("out"), 2);
+
+    options.exist = PFETCH_DIR_EXIST_OVERWRITE;
+    handler = start_run();
+    run_line(&handler, "http://c/x", 1, "x");
+    end_run(&handler);
+    check_file("out/.x.part", "of the user");
+    check_file("out/x", "http://c/x");
+    ck_assert_uint_eq(count_files("out"), 2);
+}
+END_TEST
+
+/* A file that holds anything can be told from the user's. */
+START_TEST(test_mark_comes_first)
+{
+    struct pfetch_handler handler = start_run();
+    struct pfetch_job job;
+    char value[128] = "";
+
+    if (!can_mark())
+        return;
+    ck_assert_int_eq(plan(&handler, &job, "http://h/x", 1), PFETCH_GO);
+    ck_assert_int_eq(begin(&handler, &job, 0), PFETCH_GO);
+    ck_assert_int_gt(getxattr("out/.x.part", "user.pfetch", value,
+                              sizeof value - 1), 0);
+    ck_assert_str_eq(value, "1 86ca99740210faa002c7e540649a2601 -");
+    ck_assert_int_eq(end(&handler, &job, PFETCH_STATUS_FAILED), PFETCH_GO);
+    fakejob_fini(&job);
+    end_run(&handler);
+}
+END_TEST
+
+/* What is left to do where no file can be without a name. */
+START_TEST(test_part_name_without_unnamed_files)
+{
+    int dir = open("out", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    enum pf_publish_way way = PF_PUBLISH_NOREPLACE;
+    struct pf_part part;
+    char temp[64];
+
+    (void)snprintf(temp, sizeof temp, "out/.x.%ld.part", (long)getpid());
+    pf_part_init(&part);
+    part.with_pid = true;
+    part.fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    ck_assert_int_ge(part.fd, 0);
+    ck_assert_int_eq(pf_part_write(&part, "body", 4), 0);
+    ck_assert(!pf_part_can_stay(&part));
+    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "x", &way), 0);
+    pf_part_close(&part);
+    check_file("out/x", "body");
+    ck_assert_uint_eq(count_files("out"), 1);
+    ck_assert_int_eq(close(dir), 0);
 }
 END_TEST
 
@@ -1058,9 +1147,7 @@ START_TEST(test_two_write_the_same_name)
     struct pfetch_handler one = start_run();
     struct pfetch_handler two = start_run();
     struct pfetch_job a, b;
-    char temp[64];
 
-    (void)snprintf(temp, sizeof temp, "out/.x.%ld.part", (long)getpid());
     ck_assert_int_eq(plan(&one, &a, "http://a/x", 1), PFETCH_GO);
     ck_assert_int_eq(plan(&two, &b, "http://b/x", 1), PFETCH_GO);
     ck_assert_int_eq(begin(&one, &a, 0), PFETCH_GO);
@@ -1068,7 +1155,8 @@ START_TEST(test_two_write_the_same_name)
     ck_assert_int_eq(begin(&two, &b, 0), PFETCH_GO);
     ck_assert_int_eq(take(&two, &b, "of b"), PFETCH_GO);
     check_file("out/.x.part", "http://a/x");
-    check_file(temp, "of b");
+    /* That of b has no name, which a killed process could leave behind. */
+    ck_assert_uint_eq(count_files("out"), 1);
     ck_assert_int_eq(end(&one, &a, PFETCH_STATUS_OK), PFETCH_GO);
     ck_assert_int_eq(end(&two, &b, PFETCH_STATUS_OK), PFETCH_GO);
     check_file("out/x", "http://a/x");
@@ -1150,7 +1238,7 @@ START_TEST(test_ways_to_publish)
     struct pf_part part;
 
     pf_part_init(&part);
-    ck_assert_int_eq(pf_part_open(&part, dir, "x"), 0);
+    ck_assert_int_eq(pf_part_open(&part, dir, "x", false), 0);
     ck_assert_int_eq(pf_part_write(&part, "body", 4), 0);
     put_file("out/taken", "foreign");
     ck_assert_int_eq(symlink("nowhere", "out/link"), 0);
@@ -1181,6 +1269,521 @@ START_TEST(test_name_taken_and_not_numbered)
     ck_assert_uint_eq(count_files("out"), 1);
     fakejob_fini(&job);
     end_run(&handler);
+}
+END_TEST
+
+/* --- parts across runs --------------------------------------------------- */
+
+static const char WHOLE[] = "0123456789";
+
+static enum pfetch_reply begin_with(struct pfetch_handler *handler,
+                                    struct pfetch_job *job, int64_t offset,
+                                    int64_t length, const char *etag)
+{
+    struct pfetch_response response = {
+        .http_status = offset > 0 ? 206 : 200,
+        .length_bytes = length,
+        .etag = etag,
+        .last_modified = "Sun, 09 Sep 2001 01:46:40 GMT",
+        .last_modified_unix = 1000000000,
+    };
+
+    why = (struct pfetch_failure){ .cls = PFETCH_CLASS_NONE };
+    return handler->begin(handler->self, job, &response, offset, &why);
+}
+
+static enum pfetch_reply fail_with(struct pfetch_handler *handler,
+                                   struct pfetch_job *job,
+                                   enum pfetch_class cls, int http_status)
+{
+    struct pfetch_record record = { .request = &job->request,
+                                    .status = PFETCH_STATUS_FAILED,
+                                    .cls = cls, .http_status = http_status };
+
+    why = (struct pfetch_failure){ .cls = PFETCH_CLASS_NONE };
+    return handler->end(handler->self, job, &record, &why);
+}
+
+/* A run in which the body breaks off after these bytes. */
+static void break_off(const char *url, const char *text, int64_t length,
+                      const char *etag, enum pfetch_class cls,
+                      int http_status)
+{
+    struct pfetch_handler handler = start_run();
+    struct pfetch_job job;
+
+    ck_assert_int_eq(plan(&handler, &job, url, 1), PFETCH_GO);
+    ck_assert_int_eq(begin_with(&handler, &job, 0, length, etag), PFETCH_GO);
+    if (*text != '\0')
+        ck_assert_int_eq(take(&handler, &job, text), PFETCH_GO);
+    ck_assert_int_eq(fail_with(&handler, &job, cls, http_status), PFETCH_GO);
+    fakejob_fini(&job);
+    end_run(&handler);
+}
+
+/* The usual one. */
+static void leave_part(void)
+{
+    break_off("http://h/x", "0123", 10, "\"v\"", PFETCH_CLASS_SHORT, 200);
+    check_file("out/.x.part", "0123");
+}
+
+START_TEST(test_part_is_continued)
+{
+    struct pfetch_handler handler;
+    struct pfetch_job job;
+    unsigned descriptors = count_descriptors();
+
+    if (!can_mark())
+        return;
+    leave_part();
+    handler = start_run();
+    ck_assert_int_eq(plan(&handler, &job, "http://h/x", 1), PFETCH_GO);
+    ck_assert_int_eq(job.resume_offset, 4);
+    ck_assert_int_eq(job.resume_total, 10);
+    ck_assert_str_eq(job.resume_etag, "\"v\"");
+    job.has_digest = _i == 1;
+    ck_assert_int_eq(handler.resume(handler.self, &job, &why), PFETCH_GO);
+    ck_assert_str_eq(job.digested, _i == 1 ? "0123" : "");
+    ck_assert_int_eq(begin_with(&handler, &job, 4, 10, NULL), PFETCH_GO);
+    ck_assert_int_eq(take(&handler, &job, WHOLE + 4), PFETCH_GO);
+    ck_assert_int_eq(end(&handler, &job, PFETCH_STATUS_OK), PFETCH_GO);
+    fakejob_fini(&job);
+    run_line(&handler, "http://i/y", 2, "y");
+    end_run(&handler);
+    check_file("out/x", WHOLE);
+    ck_assert_uint_eq(count_files("out"), 2);
+    ck_assert_uint_eq(count_descriptors(), descriptors);
+
+    handler = start_run();
+    run_line(&handler, "http://h/x", 1, "=x");
+    end_run(&handler);
+}
+END_TEST
+
+/* The server has another file now: 200. */
+START_TEST(test_part_is_begun_anew)
+{
+    struct pfetch_handler handler;
+    struct pfetch_job job;
+    char value[128] = "";
+
+    if (!can_mark())
+        return;
+    leave_part();
+    handler = start_run();
+    ck_assert_int_eq(plan(&handler, &job, "http://h/x", 1), PFETCH_GO);
+    ck_assert_int_eq(handler.resume(handler.self, &job, &why), PFETCH_GO);
+    ck_assert_int_eq(begin_with(&handler, &job, 0, 3, "\"w\""), PFETCH_GO);
+    check_file("out/.x.part", "");
+    ck_assert_int_gt(getxattr("out/.x.part", "user.pfetch", value,
+                              sizeof value - 1), 0);
+    ck_assert_str_eq(value, "1 86ca99740210faa002c7e540649a2601 3 \"w\"");
+    ck_assert_int_eq(take(&handler, &job, "new"), PFETCH_GO);
+    ck_assert_int_eq(end(&handler, &job, PFETCH_STATUS_OK), PFETCH_GO);
+    fakejob_fini(&job);
+    end_run(&handler);
+    check_file("out/x", "new");
+    ck_assert_uint_eq(count_files("out"), 1);
+}
+END_TEST
+
+/* It stays as it is when the next run comes no further. */
+START_TEST(test_part_stays_when_nothing_comes)
+{
+    struct pfetch_handler handler;
+    struct pfetch_job job;
+
+    if (!can_mark())
+        return;
+    leave_part();
+    handler = start_run();
+    ck_assert_int_eq(plan(&handler, &job, "http://h/x", 1), PFETCH_GO);
+    if (_i == 0)
+        ck_assert_int_eq(handler.resume(handler.self, &job, &why), PFETCH_GO);
+    ck_assert_int_eq(fail_with(&handler, &job, PFETCH_CLASS_CONNECT, 0),
+                     PFETCH_GO);
+    fakejob_fini(&job);
+    end_run(&handler);
+    check_file("out/.x.part", "0123");
+}
+END_TEST
+
+START_TEST(test_what_is_kept)
+{
+    static const struct {
+        const char *text;
+        int64_t length;
+        const char *etag;
+        enum pfetch_class cls;
+        int http_status;
+        bool is_kept;
+    } rows[] = {
+        { "0123", 10, "\"v\"", PFETCH_CLASS_SHORT, 200, true },
+        { "0123", 10, "\"v\"", PFETCH_CLASS_STOPPED, 200, true },
+        { "0123", 10, "\"v\"", PFETCH_CLASS_TIMEOUT, 200, true },
+        { "0123", -1, "\"v\"", PFETCH_CLASS_SHORT, 200, true },
+        { "0123", 10, "\"v\"", PFETCH_CLASS_HTTP, 503, true },
+        { "0123", 10, "\"v\"", PFETCH_CLASS_HTTP, 403, true },
+        { "0123", 10, "\"v\"", PFETCH_CLASS_HTTP, 404, false },
+        { "0123", 10, "\"v\"", PFETCH_CLASS_HTTP, 410, false },
+        { "0123", 10, "\"v\"", PFETCH_CLASS_CHECKSUM, 200, false },
+        { "0123", 10, "\"v\"", PFETCH_CLASS_SIZE, 200, false },
+        { "0123", 10, "\"v\"", PFETCH_CLASS_TOO_LARGE, 200, false },
+        { "0123", 10, "\"v\"", PFETCH_CLASS_LOCAL, 200, false },
+        { "0123", 10, "\"v\"", PFETCH_CLASS_HANDLER, 200, false },
+        { "0123", 10, "W/\"v\"", PFETCH_CLASS_SHORT, 200, false },
+        { "0123", 10, NULL, PFETCH_CLASS_SHORT, 200, false },
+        { "", 10, "\"v\"", PFETCH_CLASS_SHORT, 200, false },
+        { WHOLE, 10, "\"v\"", PFETCH_CLASS_SHORT, 200, false },
+    };
+
+    if (!can_mark())
+        return;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        break_off("http://h/x", rows[i].text, rows[i].length, rows[i].etag,
+                  rows[i].cls, rows[i].http_status);
+        ck_assert_msg(count_files("out") == rows[i].is_kept, "row %d", (int)i);
+        if (rows[i].is_kept) {
+            check_file("out/.x.part", rows[i].text);
+            ck_assert_int_eq(unlink("out/.x.part"), 0);
+        }
+    }
+    options.resume = false;
+    break_off("http://h/x", "0123", 10, "\"v\"", PFETCH_CLASS_SHORT, 200);
+    ck_assert_uint_eq(count_files("out"), 0);
+}
+END_TEST
+
+/* A part is there, and the run does not ask for its rest. */
+static void expect_anew(const char *url, const char *expect)
+{
+    struct pfetch_handler handler = start_run();
+    struct pfetch_job job;
+
+    ck_assert_int_eq(plan(&handler, &job, url, 1), PFETCH_GO);
+    ck_assert_msg(job.resume_offset == 0, "%s", expect);
+    ck_assert_int_eq(fetch(&handler, &job), PFETCH_GO);
+    fakejob_fini(&job);
+    end_run(&handler);
+    check_file("out/x", url);
+    ck_assert_int_eq(unlink("out/x"), 0);
+}
+
+START_TEST(test_part_of_another_url)
+{
+    if (!can_mark())
+        return;
+    leave_part();
+    expect_anew("http://i/x", "another URL");
+    ck_assert_uint_eq(count_files("out"), 0);
+}
+END_TEST
+
+START_TEST(test_part_without_resume)
+{
+    if (!can_mark())
+        return;
+    leave_part();
+    options.resume = false;
+    expect_anew("http://h/x", "--no-resume");
+    ck_assert_uint_eq(count_files("out"), 0);
+}
+END_TEST
+
+/* Its mark, cut short everywhere, and with what a later version may write. */
+START_TEST(test_part_with_a_mark_of_another_form)
+{
+    static const char mark[] =
+        "1 86ca99740210faa002c7e540649a2601 10 \"v\"";
+    static const char *const values[] = {
+        "2 86ca99740210faa002c7e540649a2601 10 \"v\"",
+        "1 86ca99740210faa002c7e540649a2601 10x \"v\"",
+        "1 86ca99740210faa002c7e540649a2601 4 \"v\"",
+        "1 86ca99740210faa002c7e540649a2601 3 \"v\"",
+        "1 86ca99740210faa002c7e540649a2601 99999999999999999999 \"v\"",
+        "1 86ca99740210faa002c7e540649a2601 10 v",
+        "1 86ca99740210faa002c7e540649a2601 10 W/\"v\"",
+        "1 86ca99740210faa002c7e540649a2601 10 \"",
+        "1 86ca99740210faa002c7e540649a2601 -10 \"v\"",
+    };
+    enum { VALUES = sizeof values / sizeof values[0] };
+
+    if (!can_mark())
+        return;
+    for (size_t i = 0; i < VALUES + sizeof mark - 1; i++) {
+        const char *value = i < VALUES ? values[i] : mark;
+        size_t len = i < VALUES ? strlen(value) : i - VALUES;
+
+        put_file("out/.x.part", "0123");
+        ck_assert_int_eq(setxattr("out/.x.part", "user.pfetch", value, len,
+                                  0), 0);
+        expect_anew("http://h/x", value);
+        ck_assert_uint_eq(count_files("out"), 0);
+    }
+}
+END_TEST
+
+/* Between plan and resume. */
+START_TEST(test_part_that_changes_meanwhile)
+{
+    struct pfetch_handler handler, other;
+    struct pfetch_job job, others;
+    int fd;
+
+    if (!can_mark())
+        return;
+    leave_part();
+    handler = start_run();
+    other = start_run();
+    ck_assert_int_eq(plan(&handler, &job, "http://h/x", 1), PFETCH_GO);
+    ck_assert_int_eq(job.resume_offset, 4);
+    ck_assert_int_eq(plan(&other, &others, "http://h/x", 1), PFETCH_GO);
+    switch (_i) {
+    case 0: /* it is gone */
+        ck_assert_int_eq(unlink("out/.x.part"), 0);
+        break;
+    case 1: /* it is shorter */
+        ck_assert_int_eq(truncate("out/.x.part", 3), 0);
+        break;
+    case 2: /* it is of another version of the file */
+        ck_assert_int_eq(setxattr("out/.x.part", "user.pfetch",
+                                  "1 86ca99740210faa002c7e540649a2601 10 "
+                                  "\"w\"", 42, 0), 0);
+        break;
+    case 3: /* somebody else continues it */
+        ck_assert_int_eq(other.resume(other.self, &others, &why), PFETCH_GO);
+        break;
+    case 4: /* it is something else */
+        ck_assert_int_eq(unlink("out/.x.part"), 0);
+        fd = open("out/y", O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        ck_assert_int_eq(write(fd, WHOLE, 10), 10);
+        ck_assert_int_eq(close(fd), 0);
+        ck_assert_int_eq(symlink("y", "out/.x.part"), 0);
+        break;
+    }
+    ck_assert_int_ne(handler.resume(handler.self, &job, &why), PFETCH_GO);
+    if (_i == 4) {
+        ck_assert_int_eq(unlink("out/.x.part"), 0);
+        check_file("out/y", WHOLE);
+        ck_assert_int_eq(unlink("out/y"), 0);
+    }
+    ck_assert_int_eq(fetch(&handler, &job), PFETCH_GO);
+    check_file("out/x", "http://h/x");
+    ck_assert_int_eq(fail_with(&other, &others, PFETCH_CLASS_HTTP, 404),
+                     PFETCH_GO);
+    ck_assert_uint_eq(count_files("out"), 1);
+    fakejob_fini(&job);
+    fakejob_fini(&others);
+    end_run(&handler);
+    end_run(&other);
+}
+END_TEST
+
+/* Another run came further; this one's request names the old end. */
+START_TEST(test_part_that_has_grown_meanwhile)
+{
+    struct pfetch_handler handler;
+    struct pfetch_job job;
+    FILE *file;
+
+    if (!can_mark())
+        return;
+    leave_part();
+    handler = start_run();
+    ck_assert_int_eq(plan(&handler, &job, "http://h/x", 1), PFETCH_GO);
+    file = fopen("out/.x.part", "a");
+    ck_assert_int_ge(fputs("45", file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+    job.has_digest = true;
+    ck_assert_int_eq(handler.resume(handler.self, &job, &why), PFETCH_GO);
+    ck_assert_str_eq(job.digested, "0123");
+    ck_assert_int_eq(begin_with(&handler, &job, 4, 10, NULL), PFETCH_GO);
+    ck_assert_int_eq(take(&handler, &job, WHOLE + 4), PFETCH_GO);
+    ck_assert_int_eq(end(&handler, &job, PFETCH_STATUS_OK), PFETCH_GO);
+    check_file("out/x", WHOLE);
+    fakejob_fini(&job);
+    end_run(&handler);
+}
+END_TEST
+
+/* --- what the list says of a file ----------------------------------------- */
+
+/* "=NAME": is skipped as that; "NAME": would be fetched as that. */
+static void plan_with(const char *url, const char *checksum, int64_t size,
+                      const char *expect)
+{
+    struct pfetch_handler handler = start_run();
+    struct pfetch_job job;
+    enum pfetch_reply reply;
+
+    fakejob_init(&job, url, 1);
+    job.request.checksum = checksum;
+    job.request.has_size = size >= 0;
+    job.request.size_bytes = size;
+    reply = handler.plan(handler.self, &job, &why);
+    ck_assert_int_eq(reply, *expect == '=' ? PFETCH_SKIP : PFETCH_GO);
+    ck_assert_str_eq(job.path, expect + (*expect == '='));
+    if (reply == PFETCH_GO)
+        ck_assert_int_eq(end(&handler, &job, PFETCH_STATUS_NOT_ATTEMPTED),
+                         PFETCH_GO);
+    fakejob_fini(&job);
+    end_run(&handler);
+}
+
+START_TEST(test_list_says_what_is_complete)
+{
+    /* printf 'http://h/x' and printf foreign, by md5sum and sha1sum */
+    static const char OWN[] = "md5:f3a8c6e90e538177e7879fa0f926c991", FOREIGN[] = "sha1:44D16146BA6B29515A558A305C62FB09F76CB6EA",
+                      WRONG[] = "md5:00000000000000000000000000000000";
+    const struct line list[] = { { "http://h/x", "x" }, { NULL, NULL } };
+
+    if (!can_mark())
+        return;
+    run_list(list);
+    plan_with("http://h/x", NULL, 10, "=x");
+    plan_with("http://h/x", NULL, 11, "x.1");
+    plan_with("http://h/x", OWN, -1, "=x");
+    plan_with("http://h/x", OWN, 10, "=x");
+    plan_with("http://h/x", OWN, 11, "x.1");
+    plan_with("http://h/x", WRONG, -1, "x.1");
+    plan_with("http://h/x", WRONG, 10, "x.1");
+    /* That it is another URL's is known. */
+    plan_with("http://i/x", OWN, 10, "x.1");
+
+    /* Somebody has brought it. */
+    ck_assert_int_eq(unlink("out/x"), 0);
+    put_file("out/x", "foreign");
+    plan_with("http://h/x", NULL, -1, "x.1");
+    plan_with("http://h/x", NULL, 7, "=x");
+    plan_with("http://h/x", NULL, 8, "x.1");
+    plan_with("http://h/x", FOREIGN, -1, "=x");
+    plan_with("http://h/x", WRONG, -1, "x.1");
+    plan_with("http://h/x", FOREIGN, 8, "x.1");
+    ck_assert_int_eq(unlink("out/x"), 0);
+    ck_assert_int_eq(symlink("../out/z", "out/x"), 0);
+    put_file("out/z", "foreign");
+    plan_with("http://h/x", FOREIGN, 7, "x.1");
+}
+END_TEST
+
+/* --- update ---------------------------------------------------------------- */
+
+/* A file of h with this validator. */
+static void put_own(const char *etag, const char *last_modified)
+{
+    struct pfetch_handler handler = start_run();
+    struct pfetch_job job;
+    struct pfetch_record record = { .status = PFETCH_STATUS_OK,
+                                    .etag = etag,
+                                    .last_modified = last_modified };
+
+    ck_assert_int_eq(plan(&handler, &job, "http://h/x", 1), PFETCH_GO);
+    ck_assert_int_eq(begin(&handler, &job, 0), PFETCH_GO);
+    ck_assert_int_eq(take(&handler, &job, "old"), PFETCH_GO);
+    record.request = &job.request;
+    ck_assert_int_eq(handler.end(handler.self, &job, &record, &why),
+                     PFETCH_GO);
+    fakejob_fini(&job);
+    end_run(&handler);
+}
+
+START_TEST(test_update)
+{
+    static const struct {
+        const char *etag, *last_modified, *condition;
+    } rows[] = {
+        { "\"v\"", "Sun, 09 Sep 2001 01:46:40 GMT", "\"v\"" },
+        { "W/\"v\"", NULL, "W/\"v\"" },
+        { NULL, "Sun, 09 Sep 2001 01:46:40 GMT",
+          "Sun, 09 Sep 2001 01:46:40 GMT" },
+        { NULL, NULL, NULL },
+    };
+    struct pfetch_handler handler;
+    struct pfetch_job job;
+
+    if (!can_mark())
+        return;
+    put_own(rows[_i].etag, rows[_i].last_modified);
+    ck_assert_int_eq(link("out/x", "kept"), 0);
+    options.exist = PFETCH_DIR_EXIST_UPDATE;
+    handler = start_run();
+    /* 304 */
+    ck_assert_int_eq(plan(&handler, &job, "http://h/x", 1), PFETCH_GO);
+    ck_assert_str_eq(job.path, "x");
+    if (rows[_i].condition == NULL)
+        ck_assert_ptr_null(job.if_changed);
+    else
+        ck_assert_str_eq(job.if_changed, rows[_i].condition);
+    ck_assert_int_eq(end(&handler, &job, PFETCH_STATUS_SKIPPED), PFETCH_GO);
+    fakejob_fini(&job);
+    end_run(&handler);
+    check_file("out/x", "old");
+    /* 200 */
+    handler = start_run();
+    run_line(&handler, "http://h/x", 1, "x");
+    end_run(&handler);
+    check_file("out/x", "http://h/x");
+    check_file("kept", "old");
+    ck_assert_uint_eq(count_files("out"), 1);
+}
+END_TEST
+
+START_TEST(test_update_of_own_files_only)
+{
+    struct pfetch_handler handler;
+    struct pfetch_job job;
+
+    if (!can_mark())
+        return;
+    put_file("out/x", "foreign");
+    put_own("\"v\"", NULL); /* x.1 */
+    options.exist = PFETCH_DIR_EXIST_UPDATE;
+    handler = start_run();
+    ck_assert_int_eq(plan(&handler, &job, "http://h/x", 1), PFETCH_GO);
+    ck_assert_str_eq(job.path, "x.1");
+    ck_assert_str_eq(job.if_changed, "\"v\"");
+    /* It becomes somebody else's meanwhile. */
+    ck_assert_int_eq(unlink("out/x.1"), 0);
+    put_file("out/x.1", "foreign, too");
+    ck_assert_int_eq(fetch(&handler, &job), PFETCH_GO);
+    ck_assert_str_eq(job.path, "x.2");
+    fakejob_fini(&job);
+    run_line(&handler, "http://i/y", 2, "y");
+    end_run(&handler);
+    check_file("out/x", "foreign");
+    check_file("out/x.1", "foreign, too");
+    check_file("out/x.2", "http://h/x");
+    ck_assert_uint_eq(count_files("out"), 4);
+
+    /* What the list says of a file is no mark on it. */
+    plan_with("http://k/x", NULL, 7, "=x");
+}
+END_TEST
+
+START_TEST(test_update_by_the_list)
+{
+    struct pfetch_handler handler;
+    struct pfetch_job job;
+
+    if (!can_mark())
+        return;
+    put_own("\"v\"", NULL);
+    options.exist = PFETCH_DIR_EXIST_UPDATE;
+    /* printf old | md5sum */
+    plan_with("http://h/x", "md5:149603e6c03516362a8da23f624db945", -1, "=x");
+    handler = start_run();
+    fakejob_init(&job, "http://h/x", 1);
+    job.request.has_size = true;
+    job.request.size_bytes = 10;
+    ck_assert_int_eq(handler.plan(handler.self, &job, &why), PFETCH_GO);
+    ck_assert_str_eq(job.path, "x");
+    ck_assert_ptr_null(job.if_changed); /* it is wrong as it is */
+    ck_assert_int_eq(fetch(&handler, &job), PFETCH_GO);
+    fakejob_fini(&job);
+    end_run(&handler);
+    check_file("out/x", "http://h/x");
+    ck_assert_uint_eq(count_files("out"), 1);
 }
 END_TEST
 
@@ -1551,7 +2154,11 @@ static void add_parts(Suite *suite)
     tcase_add_test(parts, test_discard_leaves_nothing);
     tcase_add_test(parts, test_restart_at_an_offset);
     tcase_add_test(parts, test_no_hole_before_an_offset);
-    tcase_add_test(parts, test_file_left_behind_is_used_again);
+    tcase_add_loop_test(parts, test_file_left_behind_is_used_again, 0, 3);
+    tcase_add_test(parts, test_empty_file_left_behind);
+    tcase_add_test(parts, test_part_that_is_not_ours);
+    tcase_add_test(parts, test_mark_comes_first);
+    tcase_add_test(parts, test_part_name_without_unnamed_files);
     tcase_add_test(parts, test_file_left_behind_with_two_names);
     tcase_add_test(parts, test_objects_with_the_temporary_name);
     tcase_add_loop_test(parts, test_mode_of_a_file, 0, 3);
@@ -1565,6 +2172,25 @@ static void add_parts(Suite *suite)
     tcase_add_test(parts, test_time_that_cannot_be_stored);
     tcase_add_test(parts, test_no_remote_time);
     tcase_add_loop_test(parts, test_attribute_of_another_form, 0, 12);
+}
+
+static void add_parts_of_runs(Suite *suite)
+{
+    TCase *runs = add_case(suite, "parts of runs");
+
+    tcase_add_loop_test(runs, test_part_is_continued, 0, 2);
+    tcase_add_test(runs, test_part_is_begun_anew);
+    tcase_add_loop_test(runs, test_part_stays_when_nothing_comes, 0, 2);
+    tcase_add_test(runs, test_what_is_kept);
+    tcase_add_test(runs, test_part_of_another_url);
+    tcase_add_test(runs, test_part_without_resume);
+    tcase_add_test(runs, test_part_with_a_mark_of_another_form);
+    tcase_add_loop_test(runs, test_part_that_changes_meanwhile, 0, 5);
+    tcase_add_test(runs, test_part_that_has_grown_meanwhile);
+    tcase_add_test(runs, test_list_says_what_is_complete);
+    tcase_add_loop_test(runs, test_update, 0, 4);
+    tcase_add_test(runs, test_update_of_own_files_only);
+    tcase_add_test(runs, test_update_by_the_list);
 }
 
 static void add_places(Suite *suite)
@@ -1592,6 +2218,7 @@ int main(void)
     add_reruns(suite);
     add_exists(suite);
     add_parts(suite);
+    add_parts_of_runs(suite);
     add_places(suite);
 
     SRunner *runner = srunner_create(suite);

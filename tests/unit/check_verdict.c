@@ -37,7 +37,7 @@ static void feed(struct pf_response *r, const char *text)
 
 static struct pf_attempt attempt_of(const char *header)
 {
-    struct pf_attempt a = { .asked_total = -1 };
+    struct pf_attempt a = { .asked_total = -1, .wanted_bytes = -1 };
 
     a.response = pf_response_create();
     ck_assert_ptr_nonnull(a.response);
@@ -293,6 +293,138 @@ START_TEST(offsets_and_lengths)
 }
 END_TEST
 
+START_TEST(size_that_the_list_gives)
+{
+    static const struct {
+        const char *header;
+        int64_t body_bytes, asked_offset;
+        enum pf_verdict verdict;
+        enum pfetch_class cls;
+    } rows[] = {
+        { "HTTP/1.1 200 OK\nContent-Length: 5", 5, 0, PF_ACCEPT, 0 },
+        { "HTTP/1.1 200 OK", 5, 0, PF_ACCEPT, 0 },
+        { RANGE("3-4/5"), 2, 3, PF_ACCEPT, 0 },
+        { "HTTP/1.1 200 OK\nContent-Length: 6", 6, 0, PF_FAIL,
+          PFETCH_CLASS_SIZE },
+        { "HTTP/1.1 200 OK\nContent-Length: 4", 4, 0, PF_FAIL,
+          PFETCH_CLASS_SIZE },
+        { "HTTP/1.1 200 OK\nContent-Length: 0", 0, 0, PF_FAIL,
+          PFETCH_CLASS_SIZE },
+        { "HTTP/1.1 200 OK", 4, 0, PF_FAIL, PFETCH_CLASS_SIZE },
+        { "HTTP/1.1 200 OK", 6, 0, PF_FAIL, PFETCH_CLASS_SIZE },
+        { "HTTP/1.1 200 OK\nTransfer-Encoding: chunked", 4, 0, PF_FAIL,
+          PFETCH_CLASS_SIZE },
+        { RANGE("3-5/6"), 3, 3, PF_FAIL, PFETCH_CLASS_SIZE },
+        /* the declared length is right, and the body too short */
+        { "HTTP/1.1 200 OK\nContent-Length: 5", 4, 0, PF_RETRY,
+          PFETCH_CLASS_SHORT },
+        { "HTTP/1.1 404 Not\nContent-Length: 6", 0, 0, PF_RETRY,
+          PFETCH_CLASS_HTTP },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct pf_attempt a = attempt_of(rows[i].header);
+
+        a.body_bytes = rows[i].body_bytes;
+        a.asked_offset = rows[i].asked_offset;
+        a.wanted_bytes = 5;
+        ck_assert_msg(judge(&a) == rows[i].verdict, "row %d: %s", (int)i,
+                      a.why.text);
+        ck_assert_int_eq(a.why.cls, rows[i].cls);
+        pf_response_unref(a.response);
+    }
+}
+END_TEST
+
+/* As soon as it is known, and not later. */
+START_TEST(size_that_cannot_be_reached)
+{
+    struct pf_attempt a = attempt_of("HTTP/1.1 200 OK");
+
+    ck_assert(pf_may_fit(&a, 1000));
+    a.wanted_bytes = 5;
+    a.body_bytes = 3;
+    ck_assert(pf_may_fit(&a, 2));
+    ck_assert_int_eq(a.why.cls, PFETCH_CLASS_NONE);
+    ck_assert(!pf_may_fit(&a, 3));
+    ck_assert_int_eq(a.why.cls, PFETCH_CLASS_SIZE);
+    pf_response_unref(a.response);
+
+    a = attempt_of("HTTP/1.1 200 OK\nContent-Length: 6");
+    a.wanted_bytes = 5;
+    ck_assert(!pf_may_fit(&a, 1));
+    ck_assert_int_eq(a.why.cls, PFETCH_CLASS_SIZE);
+    pf_response_unref(a.response);
+}
+END_TEST
+
+START_TEST(checksum_that_the_list_gives)
+{
+    struct pf_attempt a = attempt_of("HTTP/1.1 200 OK");
+
+    ck_assert_int_eq(pf_judge_checksum(&a, "md5:0a", "md5:0A"), PF_ACCEPT);
+    ck_assert_int_eq(a.why.cls, PFETCH_CLASS_NONE);
+    ck_assert_int_eq(pf_judge_checksum(&a, "md5:0a", "md5:0b"), PF_FAIL);
+    ck_assert_int_eq(a.why.cls, PFETCH_CLASS_CHECKSUM);
+    pf_response_unref(a.response);
+
+    /* What came before may have been wrong. */
+    a = attempt_of(RANGE("5-9/10"));
+    a.asked_offset = 5;
+    ck_assert_int_eq(pf_judge_checksum(&a, "md5:0a", "md5:0a"), PF_ACCEPT);
+    ck_assert_int_eq(pf_judge_checksum(&a, "md5:0a", "md5:0b"), PF_RESTART);
+    ck_assert_int_eq(a.why.cls, PFETCH_CLASS_CHECKSUM);
+    pf_response_unref(a.response);
+}
+END_TEST
+
+START_TEST(not_modified)
+{
+    struct pf_attempt a = attempt_of("HTTP/1.1 304 Not Modified");
+
+    ck_assert_int_eq(judge(&a), PF_FAIL);
+    ck_assert_int_eq(a.why.cls, PFETCH_CLASS_HTTP);
+    pf_response_unref(a.response);
+    a = attempt_of("HTTP/1.1 304 Not Modified");
+    a.asked_if_changed = true;
+    ck_assert_int_eq(judge(&a), PF_UNCHANGED);
+    pf_response_unref(a.response);
+    a = attempt_of("HTTP/1.1 200 OK");
+    a.asked_if_changed = true;
+    ck_assert_int_eq(judge(&a), PF_ACCEPT);
+    pf_response_unref(a.response);
+}
+END_TEST
+
+/* It comes from an attribute, which anybody may have written. */
+START_TEST(what_can_be_a_validator)
+{
+    static const struct {
+        const char *validator, *header;
+    } rows[] = {
+        { "\"v\"", "If-None-Match: \"v\"" },
+        { "W/\"v\"", "If-None-Match: W/\"v\"" },
+        { "Sun, 06 Nov 1994 08:49:37 GMT",
+          "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT" },
+        { "", NULL }, { NULL, NULL }, { "\"", NULL }, { "\"a\"b\"", NULL },
+        { "W/v", NULL }, { "\"a\r\nX: y\"", NULL }, { "a\nX: y", NULL },
+        { "\x80", NULL },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct pfetch_job *job = unit_job("http://h/", 1);
+
+        ck_assert_int_eq(pfetch_job_if_changed(job, rows[i].validator),
+                         rows[i].header == NULL ? PFETCH_EINVAL : 0);
+        if (rows[i].header == NULL)
+            ck_assert_ptr_null(job->if_changed);
+        else
+            ck_assert_str_eq(job->if_changed, rows[i].header);
+        pf_job_free(job);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("verdict");
@@ -307,5 +439,10 @@ int main(void)
     tcase_add_test(tests, redirects);
     tcase_add_test(tests, a_broken_transfer_is_never_accepted);
     tcase_add_test(tests, offsets_and_lengths);
+    tcase_add_test(tests, size_that_the_list_gives);
+    tcase_add_test(tests, size_that_cannot_be_reached);
+    tcase_add_test(tests, checksum_that_the_list_gives);
+    tcase_add_test(tests, not_modified);
+    tcase_add_test(tests, what_can_be_a_validator);
     return unit_run(tests, "verdict");
 }

@@ -21,7 +21,41 @@ void fakejob_fini(struct pfetch_job *job)
     if (job->state != NULL)
         abort();
     free(job->path);
-    job->path = NULL;
+    free(job->resume_etag);
+    free(job->if_changed);
+    *job = (struct pfetch_job){ .path = NULL };
+}
+
+int pfetch_job_resume(struct pfetch_job *job, int64_t offset_bytes,
+                      int64_t total_bytes, const char *validator)
+{
+    if (offset_bytes < 1 || validator[0] != '"')
+        return PFETCH_EINVAL;
+    free(job->resume_etag);
+    job->resume_etag = strdup(validator);
+    job->resume_offset = offset_bytes;
+    job->resume_total = total_bytes;
+    return job->resume_etag != NULL ? 0 : PFETCH_ENOMEM;
+}
+
+int pfetch_job_if_changed(struct pfetch_job *job, const char *validator)
+{
+    free(job->if_changed);
+    job->if_changed = strdup(validator);
+    return job->if_changed != NULL ? 0 : PFETCH_ENOMEM;
+}
+
+bool pfetch_job_has_digest(const struct pfetch_job *job)
+{
+    return job->has_digest;
+}
+
+int pfetch_job_digest(struct pfetch_job *job, const void *data, size_t size)
+{
+    if (strlen(job->digested) + size >= sizeof job->digested)
+        abort();
+    strncat(job->digested, data, size);
+    return 0;
 }
 
 const struct pfetch_request *pfetch_job_request(const struct pfetch_job *job)

@@ -14,6 +14,12 @@ struct pfetch_job {
     struct pfetch_request request;
     char *path; /* owned; NULL: none was set */
     void *state;
+    int64_t resume_offset;  /* what plan() has asked for; 0: nothing */
+    int64_t resume_total;
+    char *resume_etag;      /* owned; NULL */
+    char *if_changed;       /* owned; NULL */
+    bool has_digest;
+    char digested[256];     /* what resume() has given to the digest */
 };
 
 void fakejob_init(struct pfetch_job *job, const char *url, uint64_t n);
