@@ -2074,6 +2074,31 @@ START_TEST(test_names_are_trusted_without_attributes)
 }
 END_TEST
 
+/* Nothing says whose a file is, so none is replaced or continued. */
+START_TEST(test_no_update_without_attributes)
+{
+    const struct line list[] = { { "http://h/x", "=x" },
+                                 { "http://h/y", "y" },
+                                 { NULL, NULL } };
+
+    if (mount("ramfs", "out", "ramfs", 0, NULL) != 0) {
+        puts("# a ramfs cannot be mounted: not tested");
+        return;
+    }
+    put_file("out/x", "foreign");
+    put_file("out/.y.part", "left behind");
+    options.exist = PFETCH_DIR_EXIST_UPDATE;
+    run_list(list);
+    ck_assert_uint_eq(notices, 1);
+    check_file("out/x", "foreign");
+    check_file("out/y", "http://h/y");
+    ck_assert_uint_eq(count_files("out"), 2);
+    break_off("http://h/z", "0123", 10, "\"v\"", PFETCH_CLASS_SHORT, 200);
+    ck_assert_uint_eq(count_files("out"), 2);
+    ck_assert_int_eq(umount("out"), 0);
+}
+END_TEST
+
 START_TEST(test_null_handler)
 {
     struct pfetch_handler handler;
@@ -2207,6 +2232,7 @@ static void add_places(Suite *suite)
     tcase_add_test(places, test_directory_not_writable_any_more);
     tcase_add_test(places, test_no_space_left);
     tcase_add_test(places, test_names_are_trusted_without_attributes);
+    tcase_add_test(places, test_no_update_without_attributes);
     tcase_add_test(places, test_null_handler);
 }
 

@@ -128,10 +128,16 @@ START_TEST(switches_have_both_forms)
 {
     struct command c;
 
-    PARSE(&c, "--no-remote-time", "-k", "-0", "--dry-run", "--no-insecure",
+    PARSE(&c, "u");
+    ck_assert(c.opts.dir.resume);
+    ck_assert_ptr_null(c.opts.engine.checksum);
+    drop(&c);
+    PARSE(&c, "--no-resume", "--checksum", "sha1", "--no-remote-time", "-k", "-0", "--dry-run", "--no-insecure",
           "--allow-downgrade", "u");
     ck_assert_msg(c.action == PF_OPTS_RUN, "%s", c.why);
     ck_assert(!c.opts.dir.remote_time);
+    ck_assert(!c.opts.dir.resume);
+    ck_assert_str_eq(c.opts.engine.checksum, "sha1");
     ck_assert(!c.opts.engine.insecure);
     ck_assert(c.opts.null_separated);
     ck_assert(c.opts.engine.dry_run);
@@ -235,7 +241,10 @@ static const struct bad {
     {"--handler", ""},
     {"--name", "base"},
     {"--name", "BASENAME"},
-    {"--exist", "update"},
+    {"--exist", "updated"},
+    {"--checksum", "sha3"},
+    {"--checksum", "md5:"},
+    {"--checksum", ""},
     {"--http-version", "3"},
     {"--http-version", "1"},
     {"--retry-http", "5xx"},
