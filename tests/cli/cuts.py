@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 
 import os
 import random
+import signal
 import subprocess
 import sys
 
@@ -66,7 +67,7 @@ def cut_short(tmp, number, files, largest, times, rate):
             before = server.counts()[1]
             target = have + chance.randint(0, 2 * (files - have) // (left + 2))
             with started(tmp, "-t", THREADS, "--grace", "0", results=None,
-                         lines=lines) as run:
+                         lines=lines, preexec_fn=heed_int) as run:
                 common.until(lambda: run.poll() is not None
                              or len(finals(out)) >= target, "the next files",
                              60)
@@ -88,6 +89,12 @@ def cut_short(tmp, number, files, largest, times, rate):
               f"the last run, {resumed} of them were continued")
         print(f"{server.counts()[1]} requests in all")
         assert hits >= times // 2, hits
+
+
+def heed_int():
+    """In the child: INT is ignored in what a script runs in the background,
+    and pfetch keeps to that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def cut_after(run, number, seconds):

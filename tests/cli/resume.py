@@ -188,7 +188,8 @@ def cut_by(tmp, number, status):
     with common.server() as server:
         path = f"/size={size}/etag=v/stall={size - 500000}/big"
         part = tmp / "out/.big.part"
-        with started(tmp, "--grace", "0", lines=[server.url(path)]) as run:
+        with started(tmp, "--grace", "0", lines=[server.url(path)],
+                     preexec_fn=cuts.heed_int) as run:
             common.until(lambda: part.exists()
                          and part.stat().st_size > 1000000, "a million bytes")
             run.send_signal(number)

@@ -436,6 +436,29 @@ START_TEST(test_plan_may_ask_for_the_rest)
 }
 END_TEST
 
+/* This handler has no resume(), so nobody knows the bytes before the offset: a
+ * digest can only be had of the whole. */
+START_TEST(test_rest_is_not_asked_for_when_there_is_a_digest)
+{
+    struct run *run = run_create(1);
+    struct entry *e = next_path(run, "/size=50000/etag=v/refuseheader=Range/x");
+
+    run->options.checksum = "md5";
+    e->resume_offset = 20000;
+    e->resume_total = 50000;
+    e->resume_etag = "\"v\"";
+    e->body = malloc(100000);
+    ck_assert_ptr_nonnull(e->body);
+    e->capacity = 100000;
+    run_start(run);
+    (void)run_put(e);
+    run_finish(run);
+    expect_body(e, "x", 50000);
+    ck_assert_int_eq(e->resumed_at, -1);
+    run_free(run);
+}
+END_TEST
+
 static void try_to_resume(struct run *run, struct entry *e, enum event event)
 {
     static const struct {
@@ -688,6 +711,7 @@ static Suite *create_suite(void)
                         sizeof(continued) / sizeof(continued[0]));
     tcase_add_loop_test(resume, test_plan_may_ask_for_the_rest, 0,
                         sizeof(planned) / sizeof(planned[0]));
+    tcase_add_test(resume, test_rest_is_not_asked_for_when_there_is_a_digest);
     tcase_add_test(resume, test_what_cannot_be_continued_by);
     tcase_add_test(slow, test_a_slow_handler_is_no_slow_server);
     suite_add_tcase(suite, answers);
