@@ -6,13 +6,13 @@
  * blank, 32 hexadecimal digits of the SHA-256 of its URL (never the URL
  * itself, which may be a secret), a blank and the length of the whole in bytes
  * ("-" while that is not known), and, if there is one, a blank and the
- * validator: its ETag, else its Last-Modified.  With a date, or an ETag of up to
- * 29 bytes, it fits into an inode of ext4.
+ * validator: its ETag, else its Last-Modified.  With a date, or an ETag of up
+ * to 29 bytes, it fits into an inode of ext4.
  *
  * It is set on the temporary file before the first byte is written, and set
  * again before the rename only if the length was not known: so it costs one
- * call, and says from the beginning what a temporary file is and by what it can be
- * continued.  A file is complete if it is as long as it says.
+ * call, and says from the beginning what a temporary file is and by what it
+ * can be continued.  A file is complete if it is as long as it says.
  *
  * Where the file system keeps no user attributes, or /proc, through which
  * they are read without opening anything, is missing: the caller is told once,
