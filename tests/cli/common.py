@@ -213,9 +213,6 @@ def need_attributes(tmp):
     probe = tmp / "probe"
     probe.write_text("")
     try:
-        os.setxattr(probe, "user.pfetch-test", b"x")
-    except OSError:
-        tap.skip("this file system keeps no user attributes")
         os.setxattr(probe, "user.test", b"1")
     except OSError:
         tap.skip("no user attributes here")
