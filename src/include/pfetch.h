@@ -534,6 +534,14 @@ const char *pfetch_curl_version(char *text, size_t size);
  * to size, always terminated.  Returns text.  Any thread. */
 char *pfetch_redact(const char *url, char *text, size_t size);
 
+/* Writes the host name of url to text, in lower case: what per_host, host_rate
+ * and hosts[] go by, whatever the port.  An IPv6 address stands in brackets.
+ * Returns its length; or PFETCH_EINVAL: pfetch_add() would refuse this URL,
+ * too, or text is too small; or PFETCH_ENOMEM.  With both *why (may be NULL)
+ * says more.  Any thread. */
+int pfetch_url_host(const char *url, char *text, size_t size,
+                    struct pfetch_failure *why);
+
 #ifdef __cplusplus
 }
 #endif

@@ -216,6 +216,26 @@ int pf_url_parse(const char *text, struct pf_url **url,
     return error;
 }
 
+int pfetch_url_host(const char *url, char *text, size_t size,
+                    struct pfetch_failure *why)
+{
+    struct pf_url *parsed;
+    int result = pf_url_parse(url, &parsed, why);
+
+    if (result != 0)
+        return result;
+    size_t length = strlen(parsed->host);
+    if (length < size) {
+        memcpy(text, parsed->host, length + 1);
+        result = (int)length;
+    } else {
+        pfetch_failure_set(why, PFETCH_CLASS_URL, "the host name is too long");
+        result = PFETCH_EINVAL;
+    }
+    pf_url_free(parsed);
+    return result;
+}
+
 bool pf_is_proxy(const char *text)
 {
     static const char *const schemes[] = { "http", "https", "socks4",

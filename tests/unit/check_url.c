@@ -216,6 +216,35 @@ START_TEST(long_urls_are_kept_whole)
 }
 END_TEST
 
+START_TEST(hosts_are_those_that_limits_go_by)
+{
+    static const char *const urls[][2] = {
+        { "http://h/", "h" },
+        { "https://u:p@Www.Example.COM:8443/x#y", "www.example.com" },
+        { "http://[::1]:81/", "[::1]" },
+        { "http://127.1/", "127.0.0.1" },
+    };
+    struct pfetch_failure why;
+    char text[32];
+
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        int length = pfetch_url_host(urls[i][0], text, sizeof(text), &why);
+        struct pf_url *url = parse(urls[i][0]);
+
+        ck_assert_str_eq(text, urls[i][1]);
+        ck_assert_int_eq(length, (int)strlen(text));
+        ck_assert_str_eq(text, url->host);
+        pf_url_free(url);
+    }
+    ck_assert_int_eq(pfetch_url_host("ftp://h/", text, sizeof(text), &why),
+                     PFETCH_EINVAL);
+    ck_assert_int_eq(why.cls, PFETCH_CLASS_SCHEME);
+    ck_assert_int_eq(pfetch_url_host("http://abc/", text, 3, NULL),
+                     PFETCH_EINVAL);
+    ck_assert_int_eq(pfetch_url_host("http://abc/", text, 4, NULL), 3);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("url");
@@ -231,5 +260,6 @@ int main(void)
     tcase_add_test(tests, blanks_and_control_bytes_are_refused);
     tcase_add_test(tests, reasons_do_not_show_secrets);
     tcase_add_test(tests, long_urls_are_kept_whole);
+    tcase_add_test(tests, hosts_are_those_that_limits_go_by);
     return unit_run(tests, "url");
 }
