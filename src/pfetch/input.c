@@ -20,6 +20,15 @@
  *
  * A list that begins with the byte order mark of UTF-16 fails line by line
  * (lines end at each newline byte), with a text that says what to do.
+ *
+ * What is not read from the list as it stands is made in `made`: the URLs of a
+ * pattern, and the line of a list that a line of a checksum file stands for.
+ * A compressed list has its bytes go through gunzip.c on their way into the
+ * buffer, which alone knows how much of it that is.
+ *
+ * Lines of other shards are read and counted like ours, and then left alone:
+ * so numbers are those of the whole list.  Skipping may take long without
+ * anybody to wait for; therefore a stop is looked for there, too.
  */
 #include "config.h"
 
@@ -28,17 +37,30 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gunzip.h"
+#include "pattern.h"
+#include "sums.h"
+
 enum { BUFFER_BYTES = 4 * PF_INPUT_LINE_BYTES };
+
+_Static_assert((int)PF_PATTERN_URL_BYTES <= (int)PF_INPUT_LINE_BYTES,
+               "what a pattern makes has room");
+_Static_assert((int)PF_GUNZIP_BYTES >= (int)BUFFER_BYTES,
+               "what was read before a list was known to be compressed has "
+               "room");
 
 struct list {
     const char *name;
     int fd;     /* -1: closed */
     bool waits; /* not a regular file: poll() before reading */
+    bool sums;  /* a checksum file */
     dev_t device;
     ino_t inode;
 };
@@ -47,44 +69,73 @@ struct pf_input {
     /* Set by create, then read-only. */
     int stop_pipe[2]; /* read end polled; write end does not block */
     char delimiter;
-    const char *const *urls; /* the arguments; NULL: none */
+    struct pf_input_options options;
     struct list *lists;
     size_t list_count;
 
+    atomic_bool stopped; /* set by pf_input_stop() */
+
     /* Reader only. */
-    size_t url_next;
+    uint64_t n;                 /* of the last line, over all inputs */
+    size_t url_next;            /* the argument to be read */
+    struct pf_pattern *pattern; /* it, while it is expanded; NULL: it is not */
     size_t list_now;
+    struct pf_gunzip *gunzip;   /* this list is compressed; NULL: it is not */
     uint64_t line;   /* number of the last line begun in this list */
     bool at_end;     /* of this list */
     bool utf16;      /* this list */
+    bool has_text;   /* this list had a line that is no comment */
     bool overlong;   /* the line at `start` lost its beginning */
     size_t start;    /* the bytes not yet handed out: buffer[start..end) */
     size_t scanned;  /* no delimiter in buffer[start..scanned) */
     size_t end;
     char buffer[BUFFER_BYTES + 1]; /* room for a NUL behind the last line */
+    char made[PF_INPUT_LINE_BYTES + 1];
 };
 
 /* --- opening -------------------------------------------------------------- */
 
-static int fail_list(struct pfetch_failure *why, const char *name,
-                     const char *what, int error)
+static int fail_text(struct pfetch_failure *why, const char *name,
+                     const char *what, const char *text)
 {
     pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "%s: %s: %s", name, what,
-                       strerror(error));
+                       text);
     return -1;
 }
 
-static int open_list(struct list *list, const char *name,
+static int fail_list(struct pfetch_failure *why, const char *name,
+                     const char *what, int error)
+{
+    return fail_text(why, name, what, strerror(error));
+}
+
+/* The list could not be opened: errno says why. */
+static int fail_open(struct pfetch_failure *why, const char *name)
+{
+    char shown[128];
+
+    if (errno != ENOENT || (strncasecmp(name, "http://", 7) != 0 &&
+                            strncasecmp(name, "https://", 8) != 0))
+        return fail_list(why, name, "cannot open the list", errno);
+    return fail_text(why, pfetch_redact(name, shown, sizeof(shown)),
+                     "a list is a file, this is a URL",
+                     "fetch it without -i, or pipe it in, as by "
+                     "'curl -fsS URL | pfetch -i -'");
+}
+
+static int open_list(struct list *list, const char *name, bool sums,
                      struct pfetch_failure *why)
 {
     struct stat status;
 
-    list->name = name;
+    *list = (struct list){.name = name, .fd = -1, .sums = sums};
     if (strcmp(name, "-") == 0)
         list->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
     else
         list->fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (list->fd < 0 || fstat(list->fd, &status) != 0)
+    if (list->fd < 0)
+        return fail_open(why, name);
+    if (fstat(list->fd, &status) != 0)
         return fail_list(why, name, "cannot open the list", errno);
     if (S_ISDIR(status.st_mode))
         return fail_list(why, name, "cannot read the list", EISDIR);
@@ -96,35 +147,48 @@ static int open_list(struct list *list, const char *name,
     return 0;
 }
 
-static int open_all(struct pf_input *input, const char *const *lists,
-                    struct pfetch_failure *why)
+static size_t count_names(const char *const *names)
 {
     size_t count = 0;
 
-    if (pipe2(input->stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
-        return fail_list(why, "stop pipe", "cannot create", errno);
-    while (lists != NULL && lists[count] != NULL)
+    while (names != NULL && names[count] != NULL)
         count++;
-    if (count == 0)
-        return 0;
-    input->lists = calloc(count, sizeof(*input->lists));
-    if (input->lists == NULL)
-        return fail_list(why, lists[0], "cannot open the list", ENOMEM);
-    for (; input->list_count < count; input->list_count++) {
-        struct list *list = &input->lists[input->list_count];
+    return count;
+}
 
-        list->fd = -1;
-        if (open_list(list, lists[input->list_count], why) != 0) {
-            if (list->fd >= 0)
-                (void)close(list->fd); /* nothing was written */
-            return -1;
-        }
+/* There is room for them in input->lists. */
+static int open_lists(struct pf_input *input, const char *const *names,
+                      bool sums, struct pfetch_failure *why)
+{
+    for (; names != NULL && *names != NULL; names++) {
+        struct list *list = &input->lists[input->list_count];
+        int error = open_list(list, *names, sums, why);
+
+        input->list_count += list->fd >= 0; /* pf_input_free() closes it */
+        if (error != 0)
+            return error;
     }
     return 0;
 }
 
-int pf_input_create(struct pf_input **result, const char *const *urls,
-                    const char *const *lists, bool null_separated,
+static int open_all(struct pf_input *input, struct pfetch_failure *why)
+{
+    const struct pf_input_options *options = &input->options;
+    size_t count = count_names(options->lists) + count_names(options->sums);
+
+    if (pipe2(input->stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+        return fail_list(why, "stop pipe", "cannot create", errno);
+    if (count == 0)
+        return 0;
+    input->lists = calloc(count, sizeof(*input->lists));
+    if (input->lists == NULL)
+        return fail_list(why, "lists", "cannot open", ENOMEM);
+    int error = open_lists(input, options->lists, false, why);
+    return error != 0 ? error : open_lists(input, options->sums, true, why);
+}
+
+int pf_input_create(struct pf_input **result,
+                    const struct pf_input_options *options,
                     struct pfetch_failure *why)
 {
     struct pf_input *input = malloc(sizeof(*input));
@@ -134,9 +198,10 @@ int pf_input_create(struct pf_input **result, const char *const *urls,
         return fail_list(why, "lists", "cannot open", ENOMEM);
     memset(input, 0, offsetof(struct pf_input, buffer));
     input->stop_pipe[0] = input->stop_pipe[1] = -1;
-    input->urls = urls;
-    input->delimiter = null_separated ? '\0' : '\n';
-    if (open_all(input, lists, why) != 0) {
+    input->options = *options;
+    input->delimiter = options->null_separated ? '\0' : '\n';
+    atomic_init(&input->stopped, false);
+    if (open_all(input, why) != 0) {
         pf_input_free(input);
         return -1;
     }
@@ -154,6 +219,8 @@ void pf_input_free(struct pf_input *input)
     for (int i = 0; i < 2; i++)
         if (input->stop_pipe[i] >= 0)
             (void)close(input->stop_pipe[i]);
+    pf_pattern_free(input->pattern);
+    pf_gunzip_free(input->gunzip);
     free(input->lists);
     free(input);
 }
@@ -176,6 +243,7 @@ bool pf_input_reads(const struct pf_input *input, dev_t device, ino_t inode)
 
 void pf_input_stop(struct pf_input *input)
 {
+    atomic_store(&input->stopped, true);
     /* A pipe that is full wakes the reader as well. */
     ssize_t written = write(input->stop_pipe[1], "", 1);
     (void)written;
@@ -205,8 +273,9 @@ static void make_room(struct pf_input *input)
     input->start = 0;
 }
 
-/* Reads more of the list, or finds its end.  There is room. */
-static enum pf_input_result read_more(struct pf_input *input,
+/* Reads what the list has next; *got 0: its end. */
+static enum pf_input_result read_list(struct pf_input *input, char *to,
+                                      size_t room, size_t *got,
                                       struct pfetch_failure *why)
 {
     struct list *list = &input->lists[input->list_now];
@@ -220,18 +289,68 @@ static enum pf_input_result read_more(struct pf_input *input,
             if (ready < 0)
                 break;
         }
-        ssize_t got = read(list->fd, input->buffer + input->end,
-                           BUFFER_BYTES - input->end);
-        if (got >= 0) {
-            input->end += (size_t)got;
-            input->at_end = got == 0;
-            return PF_INPUT_LINE;
+        ssize_t size = read(list->fd, to, room);
+        if (size >= 0) {
+            *got = (size_t)size;
+            /* A list that has ended was read to its end all the same. */
+            return size > 0 && atomic_load(&input->stopped)
+                       ? PF_INPUT_STOPPED : PF_INPUT_LINE;
         }
         if (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK)
             break;
     }
     (void)fail_list(why, list->name, "cannot read the list further", errno);
     return PF_INPUT_FAILED;
+}
+
+/* The same for a compressed list: reads as much as gives some text. */
+static enum pf_input_result read_gzip(struct pf_input *input, char *to,
+                                      size_t room, size_t *got,
+                                      struct pfetch_failure *why)
+{
+    enum pf_input_result result = PF_INPUT_LINE;
+    const char *wrong;
+
+    while (result == PF_INPUT_LINE) {
+        size_t fed;
+
+        *got = room;
+        switch (pf_gunzip_read(input->gunzip, to, got, &wrong)) {
+        case PF_GUNZIP_DATA:
+            return atomic_load(&input->stopped) ? PF_INPUT_STOPPED
+                                                : PF_INPUT_LINE;
+        case PF_GUNZIP_END:
+            *got = 0;
+            return PF_INPUT_LINE;
+        case PF_GUNZIP_FAILED:
+            (void)fail_text(why, input->lists[input->list_now].name,
+                            "cannot read the list further", wrong);
+            return PF_INPUT_FAILED;
+        case PF_GUNZIP_HUNGRY:
+            result = read_list(input, pf_gunzip_room(input->gunzip),
+                               PF_GUNZIP_BYTES, &fed, why);
+            if (result == PF_INPUT_LINE)
+                pf_gunzip_fed(input->gunzip, fed);
+        }
+    }
+    return result;
+}
+
+/* Reads more of the list, or finds its end.  There is room. */
+static enum pf_input_result read_more(struct pf_input *input,
+                                      struct pfetch_failure *why)
+{
+    size_t got = 0;
+    enum pf_input_result result =
+        (input->gunzip != NULL ? read_gzip : read_list)(
+            input, input->buffer + input->end, BUFFER_BYTES - input->end,
+            &got, why);
+
+    if (result == PF_INPUT_LINE) {
+        input->end += got;
+        input->at_end = got == 0;
+    }
+    return result;
 }
 
 /* --- raw lines ------------------------------------------------------------ */
@@ -302,24 +421,68 @@ static void skip_mark(struct pf_input *input)
     input->scanned = input->start;
 }
 
-/* Reads until a byte order mark would be there as a whole. */
+/* Reads until a byte order mark, or the first bytes of gzip, would be there as
+ * a whole.  No URL begins with such a byte: waiting for what follows it holds
+ * up nothing that could be fetched. */
+static enum pf_input_result read_beginning(struct pf_input *input,
+                                           struct pfetch_failure *why)
+{
+    enum pf_input_result result;
+    const unsigned char *first = (const unsigned char *)input->buffer;
+
+    do
+        result = read_more(input, why);
+    while (result == PF_INPUT_LINE && !input->at_end &&
+           ((input->end < 3 && *first >= 0xef) ||
+            (input->end < 2 && *first == 0x1f)));
+    return result;
+}
+
+/* What was read is the beginning of a compressed list. */
+static enum pf_input_result begin_gzip(struct pf_input *input,
+                                       struct pfetch_failure *why)
+{
+    const char *wrong;
+
+    input->gunzip = pf_gunzip_create(&wrong);
+    if (input->gunzip == NULL) {
+        (void)fail_text(why, input->lists[input->list_now].name,
+                        "cannot read the list", wrong);
+        return PF_INPUT_FAILED;
+    }
+    memcpy(pf_gunzip_room(input->gunzip), input->buffer, input->end);
+    pf_gunzip_fed(input->gunzip, input->end);
+    input->end = 0;
+    input->at_end = false;
+    return read_beginning(input, why);
+}
+
 static enum pf_input_result begin_list(struct pf_input *input,
                                        struct pfetch_failure *why)
 {
-    enum pf_input_result result = PF_INPUT_LINE;
+    enum pf_input_result result;
 
     input->start = input->scanned = input->end = 0;
     input->line = 0;
-    input->at_end = input->utf16 = input->overlong = false;
-    /* 0xEF, 0xFE and 0xFF begin no URL: waiting for what follows such a byte
-     * holds up nothing that could be fetched. */
-    do
-        result = read_more(input, why);
-    while (result == PF_INPUT_LINE && !input->at_end && input->end < 3 &&
-           (unsigned char)input->buffer[0] >= 0xef);
+    input->at_end = input->utf16 = input->overlong = input->has_text = false;
+    result = read_beginning(input, why);
+    if (result == PF_INPUT_LINE && pf_gunzip_is(input->buffer, input->end))
+        result = begin_gzip(input, why);
     if (result == PF_INPUT_LINE)
         skip_mark(input);
     return result;
+}
+
+static void end_list(struct pf_input *input)
+{
+    struct list *list = &input->lists[input->list_now++];
+
+    (void)close(list->fd); /* nothing was written */
+    list->fd = -1;
+    pf_gunzip_free(input->gunzip);
+    input->gunzip = NULL;
+    input->line = 0;
+    input->end = 0;
 }
 
 /* LINE with *raw filled in, END at the end of this list, STOPPED, FAILED. */
@@ -478,11 +641,46 @@ static enum pf_input_result parse_line(struct raw *raw, struct pf_line *line,
     return parse_fields(raw->text, line, why);
 }
 
+/* A line of a checksum file: the line of a list that it stands for. */
+static enum pf_input_result parse_sum(struct pf_input *input, struct raw *raw,
+                                      struct pf_line *line,
+                                      struct pfetch_failure *why)
+{
+    struct raw made = {.text = input->made};
+    const char *wrong;
+
+    if (has_control_byte(raw->text, raw->size))
+        return parse_line(raw, line, why); /* which refuses it */
+    raw->text[raw->size] = '\0';
+    if (!pf_sums_line(raw->text, input->options.base, input->made,
+                      sizeof(input->made), &wrong)) {
+        line->url = raw->text;
+        return refuse(why, wrong);
+    }
+    made.size = strlen(made.text);
+    return parse_line(&made, line, why);
+}
+
+/* A list whose first line begins so was made for browsers.  This is said
+ * once; what follows fails for what it is. */
+static enum pf_input_result refuse_markup(struct raw *raw,
+                                          struct pf_line *line,
+                                          struct pfetch_failure *why)
+{
+    raw->text[raw->size] = '\0';
+    line->url = raw->text;
+    return refuse(why, "this looks like HTML or XML; a list has URLs, one a "
+                       "line");
+}
+
 /* False: the line asks for nothing. */
-static bool judge_raw(const struct pf_input *input, struct raw *raw,
+static bool judge_raw(struct pf_input *input, struct raw *raw,
                       struct pf_line *line, struct pfetch_failure *why,
                       enum pf_input_result *result)
 {
+    struct raw whole = *raw;
+    bool first = !input->has_text;
+
     if (raw->overlong) {
         *result = refuse(why, "the line is longer than 64 KiB");
         return true;
@@ -494,7 +692,13 @@ static bool judge_raw(const struct pf_input *input, struct raw *raw,
     trim(raw);
     if (raw->size == 0 || raw->text[0] == '#')
         return false;
-    *result = parse_line(raw, line, why);
+    input->has_text = true;
+    if (first && raw->text[0] == '<')
+        *result = refuse_markup(raw, line, why);
+    else if (input->lists[input->list_now].sums)
+        *result = parse_sum(input, &whole, line, why); /* blanks and all */
+    else
+        *result = parse_line(raw, line, why);
     return true;
 }
 
@@ -516,9 +720,9 @@ static enum pf_input_result next_in_list(struct pf_input *input,
 }
 
 /* An argument is taken as it is: no comments, no fields. */
-static enum pf_input_result next_argument(const char *url,
-                                          struct pf_line *line,
-                                          struct pfetch_failure *why)
+static enum pf_input_result judge_argument(const char *url,
+                                           struct pf_line *line,
+                                           struct pfetch_failure *why)
 {
     size_t size = strlen(url);
 
@@ -532,29 +736,108 @@ static enum pf_input_result next_argument(const char *url,
     return PF_INPUT_LINE;
 }
 
-enum pf_input_result pf_input_next(struct pf_input *input,
-                                   struct pf_line *line,
-                                   struct pfetch_failure *why)
+/* The argument cannot be expanded. */
+static enum pf_input_result refuse_pattern(
+    const char *url, const struct pf_pattern_fault *fault,
+    struct pf_line *line, struct pfetch_failure *why)
 {
-    *line = (struct pf_line){.size_bytes = -1};
-    if (input->urls != NULL && input->urls[input->url_next] != NULL)
-        return next_argument(input->urls[input->url_next++], line, why);
-    while (input->list_now < input->list_count) {
-        struct list *list = &input->lists[input->list_now];
-        enum pf_input_result result = PF_INPUT_LINE;
+    line->url = url;
+    pfetch_failure_set(why, PFETCH_CLASS_URL, "position %zu: %s",
+                       fault->position, fault->what);
+    if (fault->position > 0)
+        return PF_INPUT_BAD_LINE;
+    (void)fail_text(why, "arguments", "cannot expand", fault->what);
+    return PF_INPUT_FAILED;
+}
 
-        line->list = list->name;
+/* END: there are no more. */
+static enum pf_input_result next_argument(struct pf_input *input,
+                                          struct pf_line *line,
+                                          struct pfetch_failure *why)
+{
+    const char *const *urls = input->options.urls;
+    struct pf_pattern_fault fault;
+
+    while (urls != NULL && urls[input->url_next] != NULL) {
+        const char *url = urls[input->url_next];
+
+        if (input->pattern == NULL) {
+            input->url_next++;
+            if (!input->options.glob || !pf_pattern_is(url))
+                return judge_argument(url, line, why);
+            if (pf_pattern_create(&input->pattern, url, &fault) != 0)
+                return refuse_pattern(url, &fault, line, why);
+            input->url_next--; /* it stays until it is used up */
+        }
+        if (pf_pattern_next(input->pattern, input->made))
+            return judge_argument(input->made, line, why);
+        pf_pattern_free(input->pattern);
+        input->pattern = NULL;
+        input->url_next++;
+    }
+    return PF_INPUT_END;
+}
+
+/* The next line, whoever's it is. */
+static enum pf_input_result next_line(struct pf_input *input,
+                                      struct pf_line *line,
+                                      struct pfetch_failure *why)
+{
+    enum pf_input_result result;
+
+    *line = (struct pf_line){.size_bytes = -1};
+    result = next_argument(input, line, why);
+    if (result != PF_INPUT_END)
+        return result;
+    while (input->list_now < input->list_count) {
+        result = PF_INPUT_LINE;
+        line->list = input->lists[input->list_now].name;
         if (input->line == 0 && input->end == 0)
             result = begin_list(input, why);
         if (result == PF_INPUT_LINE)
             result = next_in_list(input, line, why);
         if (result != PF_INPUT_END)
             return result;
-        (void)close(list->fd); /* nothing was written */
-        list->fd = -1;
-        input->list_now++;
-        input->line = 0;
-        input->end = 0;
+        end_list(input);
     }
     return PF_INPUT_END;
+}
+
+/* Whether the line is of our shard.  1: it is; 0: it is not; -1: memory is
+ * out.  One that is no URL goes by its text, so that one shard has it. */
+static int is_ours(const struct pf_input *input, const struct pf_line *line)
+{
+    const struct pf_shard *shard = &input->options.shard;
+    const char *text = line->url != NULL ? line->url : "";
+    char host[1024];
+
+    if (shard->count <= 1)
+        return 1;
+    int length = pfetch_url_host(text, host, sizeof(host), NULL);
+    if (length == PFETCH_ENOMEM)
+        return -1;
+    return pf_shard_of(length < 0 ? text : host, shard->count) ==
+           shard->index;
+}
+
+enum pf_input_result pf_input_next(struct pf_input *input,
+                                   struct pf_line *line,
+                                   struct pfetch_failure *why)
+{
+    for (;;) {
+        enum pf_input_result result = next_line(input, line, why);
+
+        if (result != PF_INPUT_LINE && result != PF_INPUT_BAD_LINE)
+            return result;
+        line->n = ++input->n;
+        int ours = is_ours(input, line);
+        if (ours > 0)
+            return result;
+        if (ours < 0) {
+            (void)fail_list(why, "lists", "cannot read on", ENOMEM);
+            return PF_INPUT_FAILED;
+        }
+        if (atomic_load(&input->stopped))
+            return PF_INPUT_STOPPED;
+    }
 }

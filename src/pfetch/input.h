@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "pfetch.h"
+#include "shard.h"
 
 enum {
     PF_INPUT_LINE_BYTES = 64 * 1024 /* longest line; its end not counted */
@@ -19,11 +20,24 @@ enum {
 
 struct pf_input;
 
+/* What is to be read, in this order.  The arrays (NULL-terminated, or NULL)
+ * and their strings are borrowed until pf_input_free(). */
+struct pf_input_options {
+    const char *const *urls;  /* arguments */
+    const char *const *lists; /* "-" is standard input */
+    const char *const *sums;  /* lists as sha256sum(1) writes them */
+    const char *base;         /* URL of the names in sums */
+    bool glob;                /* arguments may be patterns, see pattern.h */
+    bool null_separated;      /* lines of lists end with NUL */
+    struct pf_shard shard;    /* lines of other shards are counted only */
+};
+
 /* A line that asks for something.  Strings are borrowed until the next call
  * of pf_input_next(). */
 struct pf_line {
     const char *list; /* as named on the command line; NULL: an argument */
     uint64_t line;    /* within its list, from 1; 0: an argument */
+    uint64_t n;       /* over all inputs and shards, from 1 */
     const char *url;  /* NULL: the line is too long or no text */
     const char *id;   /* fields; NULL: none */
     const char *out;
@@ -39,17 +53,15 @@ enum pf_input_result {
     PF_INPUT_FAILED    /* a list cannot be read further, *why says which */
 };
 
-/* Opens every list ("-" is standard input) at once; each is later read when
- * its turn comes, after the arguments in `urls`.  Both arrays (NULL-
- * terminated, or NULL) and their strings are borrowed until
- * pf_input_free().  null_separated: lines end with NUL.  Does not block, not
- * for a FIFO either.  0, or -1 with *why set and *input NULL. */
-int pf_input_create(struct pf_input **input, const char *const *urls,
-                    const char *const *lists, bool null_separated,
+/* Opens every list at once; each is later read when its turn comes.  One that
+ * begins as gzip does is decompressed.  Does not block, not for a FIFO either.
+ * 0, or -1 with *why set and *input NULL. */
+int pf_input_create(struct pf_input **input,
+                    const struct pf_input_options *options,
                     struct pfetch_failure *why);
 
-/* The next line; fills *line, and *why where it says so.  Blocks while a pipe
- * or terminal has nothing; woken by pf_input_stop().  One thread only.  After
+/* The next line of this shard; fills *line, and *why where it says so.  Blocks
+ * while a pipe or terminal has nothing; woken by pf_input_stop().  One thread only.  After
  * END, STOPPED or FAILED it is not to be called again.  With STOPPED and
  * FAILED, line->list and line->line tell the last line that was begun. */
 enum pf_input_result pf_input_next(struct pf_input *input,

@@ -65,7 +65,7 @@ struct run {
     struct pf_signals signals;
     struct pf_progress progress;
     struct pf_line last; /* the line that was read last */
-    uint64_t n;          /* requests that were accepted */
+    uint64_t n;          /* of the last line that was accepted */
     bool unread;         /* lists were not read to their end */
     bool broken;         /* the run ended for a local reason */
 };
@@ -182,10 +182,21 @@ static int print(enum pf_opts_action action)
 static int open_lists(struct run *run)
 {
     const struct pf_opts *opts = &run->opts;
+    const struct pf_input_options input = {
+        .urls = opts->urls.at,
+        .lists = opts->lists.at,
+        .sums = opts->sums.at,
+        .base = opts->base,
+        .glob = opts->glob,
+        .null_separated = opts->null_separated,
+        .shard = opts->shard,
+    };
     struct pfetch_failure why;
 
-    if (pf_input_create(&run->input, opts->urls.at, opts->lists.at,
-                        opts->null_separated, &why) == 0)
+    if (opts->shard.count > 0)
+        pf_msg_detail("shard %u of %u", opts->shard.index,
+                      opts->shard.count);
+    if (pf_input_create(&run->input, &input, &why) == 0)
         return EXIT_OK;
     pf_msg_error("%s", why.text);
     return EXIT_USAGE;
@@ -335,14 +346,14 @@ static bool hand_over(struct run *run, enum pf_input_result result,
                                      .checksum = line->checksum,
                                      .size_bytes = line->size_bytes,
                                      .has_size = line->size_bytes >= 0,
-                                     .n = run->n + 1,
+                                     .n = line->n,
                                      .line = line->line};
     int error = result == PF_INPUT_LINE
                     ? pfetch_add(run->pf, &request)
                     : pfetch_reject(run->pf, &request, why);
 
     if (error == 0) {
-        run->n++;
+        run->n = line->n;
         return true;
     }
     if (error != PFETCH_ESTOPPED) {

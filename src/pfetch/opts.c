@@ -7,6 +7,10 @@
  * array for getopt_long(3) and the help are made from it.  A switch --x also
  * has a form --no-x.
  *
+ * The command line is gone through twice: first for --config and what ends
+ * parsing (--help), then, when the configuration file has been read, for all
+ * the rest, which so wins over the file.
+ *
  * Every value is checked whole and in range here, so that a mistake ends the
  * program before anything is opened or requested.
  */
@@ -22,6 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "pattern.h"
 
 enum kind {
     KIND_SWITCH,   /* bool; --no-NAME clears it */
@@ -73,6 +79,8 @@ struct option_spec {
     enum kind kind;
     enum group group;
     bool common;          /* shown by the short help */
+    bool can_be_none;     /* KIND_TEXT: --no-NAME makes it NULL */
+    bool early;           /* read before the configuration file */
     const char *argument; /* as the help shows it; NULL: takes none */
     bool optional;        /* the argument may be left out: --name[=ARG] */
     const char *preset;   /* the default as the help shows it; or NULL */
@@ -95,6 +103,8 @@ struct parser {
 #define DAYS_MS(days) ((int64_t)(days)*24 * 3600 * 1000)
 
 static bool store_name(struct parser *parser, char *value);
+static bool store_shard(struct parser *parser, char *value);
+static bool check_base(struct parser *parser, const char *value);
 static bool store_rate(struct parser *parser, char *value);
 static bool store_host(struct parser *parser, char *value);
 static bool store_max_errors(struct parser *parser, char *value);
@@ -145,6 +155,26 @@ static const struct option_spec specs[] = {
     {.name = "null", .letter = '0', .kind = KIND_SWITCH,
      .group = GROUP_INPUT, .offset = FIELD(null_separated),
      .help = "lines of lists end with NUL instead of newline"},
+    {.name = "checksums", .kind = KIND_TEXTS, .group = GROUP_INPUT,
+     .argument = "FILE", .offset = FIELD(sums),
+     .help = "a list as sha256sum writes it, with --base; - is standard "
+             "input; may be given several times"},
+    {.name = "base", .kind = KIND_CHECKED, .group = GROUP_INPUT,
+     .argument = "URL", .offset = FIELD(base), .check = check_base,
+     .help = "where the files of --checksums are"},
+    {.name = "glob", .kind = KIND_SWITCH, .group = GROUP_INPUT,
+     .preset = "on", .offset = FIELD(glob),
+     .help = "[0-99], [00-FF:x], [a-z] and {a,b} in arguments stand for many "
+             "URLs"},
+    {.name = "shard", .kind = KIND_STORE, .group = GROUP_INPUT,
+     .argument = "I/N", .store = store_shard,
+     .help = "only the lines of shard I of N, by host name; auto, auto/N: as "
+             "Slurm or Kubernetes says"},
+    {.name = "config", .kind = KIND_TEXT, .group = GROUP_INPUT,
+     .argument = "FILE", .can_be_none = true, .early = true,
+     .preset = "$XDG_CONFIG_HOME/pfetch/config", .offset = FIELD(config),
+     .help = "options, one a line, that hold unless the command line says "
+             "else; --no-config: none"},
     {.name = "dry-run", .kind = KIND_SWITCH, .group = GROUP_INPUT,
      .common = true, .offset = FIELD(engine.dry_run),
      .help = "print URL, TAB and path for each line, request nothing"},
@@ -634,6 +664,28 @@ static bool check_statuses(struct parser *parser, const char *value)
     return true;
 }
 
+/* A URL that a name may be appended to. */
+static bool check_base(struct parser *parser, const char *value)
+{
+    struct pfetch_failure why;
+    char host[1024];
+
+    if (pfetch_url_host(value, host, sizeof(host), &why) < 0)
+        return complain(parser, "%s", why.text);
+    if (strpbrk(value, "?#") != NULL)
+        return complain(parser, "a query or fragment cannot be followed by "
+                                "a name");
+    return true;
+}
+
+static bool store_shard(struct parser *parser, char *value)
+{
+    char why[PF_SHARD_WHY_BYTES];
+
+    return pf_shard_parse(&parser->opts->shard, value, why) ||
+           complain(parser, "%s", why);
+}
+
 /* "50", "50/s", "0.5/s", "30/m": requests per second.  0 is no limit. */
 static bool scan_rate(const char *text, size_t size, double *rate)
 {
@@ -987,7 +1039,9 @@ static bool store(struct parser *parser, char *value, bool on)
     case KIND_CHOICE:
         return store_choice(parser, value);
     case KIND_TEXT:
-        return store_text(parser, value);
+        if (!on)
+            *(const char **)(void *)field = NULL;
+        return !on || store_text(parser, value);
     case KIND_TEXTS:
         return append_text(parser, (struct pf_texts *)(void *)field, value);
     case KIND_CHECKED:
@@ -1001,6 +1055,11 @@ static bool store(struct parser *parser, char *value, bool on)
 }
 
 /* --- getopt_long ---------------------------------------------------------- */
+
+static bool has_no_form(const struct option_spec *spec)
+{
+    return spec->kind == KIND_SWITCH || spec->can_be_none;
+}
 
 /* What getopt_long() is given, made from specs[]. */
 struct getopt_tables {
@@ -1025,7 +1084,7 @@ static void make_getopt_tables(struct getopt_tables *tables)
             : takes        ? required_argument
                            : no_argument,
             NULL, FIRST_LONG + i};
-        if (spec->kind == KIND_SWITCH) {
+        if (has_no_form(spec)) {
             (void)snprintf(tables->no_names[i], sizeof(tables->no_names[i]),
                            "no-%s", spec->name);
             *option++ = (struct option){tables->no_names[i], no_argument,
@@ -1073,8 +1132,9 @@ static void explain_getopt(int answer, char *const *argv, char *why)
                        (int)strcspn(argv[optind - 1], "="), argv[optind - 1]);
 }
 
+/* early: only what comes before the configuration file; else the others. */
 static enum pf_opts_action parse_options(struct parser *parser, int argc,
-                                         char **argv)
+                                         char **argv, bool early)
 {
     struct getopt_tables tables;
     int val;
@@ -1095,10 +1155,91 @@ static enum pf_opts_action parse_options(struct parser *parser, int argc,
                 return PF_OPTS_HELP_ALL;
             return (enum pf_opts_action)parser->spec->min;
         }
-        if (!store(parser, optarg, val < FIRST_NO))
+        if (parser->spec->early == early &&
+            !store(parser, optarg, val < FIRST_NO))
             return PF_OPTS_USAGE_ERROR;
     }
     return PF_OPTS_RUN;
+}
+
+/* --- the configuration file ----------------------------------------------- */
+
+/* The option of that name; *on: not its --no- form. */
+static const struct option_spec *find_name(const char *name, bool *on)
+{
+    for (int i = 0; i < SPEC_COUNT; i++) {
+        *on = strcmp(specs[i].name, name) == 0;
+        if (*on || (has_no_form(&specs[i]) && strncmp(name, "no-", 3) == 0 &&
+                    strcmp(specs[i].name, name + 3) == 0))
+            return &specs[i];
+    }
+    return NULL;
+}
+
+/* What is wrong goes into `why`, without its place. */
+static bool take_entry(struct parser *parser,
+                       const struct pf_conffile_entry *entry)
+{
+    bool on;
+
+    parser->spec = find_name(entry->name, &on);
+    if (parser->spec == NULL) {
+        /* Not its value, which may be a secret. */
+        (void)snprintf(parser->why, PF_OPTS_WHY_BYTES,
+                       "no long option '%.100s'", entry->name);
+        return false;
+    }
+    if (parser->spec->kind == KIND_ACTION || parser->spec->early)
+        return complain(parser, "this makes no sense in a configuration "
+                                "file");
+    bool takes = on && parser->spec->argument != NULL;
+    if (takes && entry->value == NULL)
+        return complain(parser, "needs a value");
+    if (!takes && entry->value != NULL)
+        return complain(parser, "takes no value%s%s",
+                        has_no_form(parser->spec) ? "; its opposite is no-"
+                                                  : "",
+                        has_no_form(parser->spec) ? parser->spec->name : "");
+    return store(parser, entry->value, on);
+}
+
+static bool take_file(struct parser *parser, const char *name)
+{
+    struct pf_conffile *file = &parser->opts->conffile;
+    struct pf_conffile_entry entry;
+    char why[PF_OPTS_WHY_BYTES];
+
+    while (pf_conffile_next(file, &entry))
+        if (!take_entry(parser, &entry)) {
+            (void)memcpy(why, parser->why, sizeof(why));
+            (void)snprintf(parser->why, PF_OPTS_WHY_BYTES, "%.200s:%u: %.290s",
+                           name, file->line, why);
+            return false;
+        }
+    return true;
+}
+
+static bool read_config(struct parser *parser)
+{
+    const char *name = parser->opts->config;
+    char usual[PF_CONFFILE_NAME_BYTES];
+
+    if (name == NULL)
+        return true;
+    bool named = *name != '\0';
+    if (!named && !pf_conffile_default(usual))
+        return true;
+    name = named ? name : usual;
+    int error = pf_conffile_read(&parser->opts->conffile, name);
+    if (!named && (error == ENOENT || error == ENOTDIR))
+        return true;
+    if (error == 0)
+        return take_file(parser, name);
+    (void)snprintf(parser->why, PF_OPTS_WHY_BYTES,
+                   "%.200s: cannot read the configuration: %s", name,
+                   error == EILSEQ ? "it holds a NUL byte"
+                                   : strerror(error));
+    return false;
 }
 
 /* --- the whole ------------------------------------------------------------ */
@@ -1113,6 +1254,8 @@ static void set_defaults(struct pf_opts *opts)
     opts->exist = PFETCH_DIR_EXIST_AUTO;
     opts->grace_ms = 2000;
     opts->verbosity = PF_NORMAL;
+    opts->glob = true;
+    opts->config = "";
 }
 
 /* A variable that is set and not empty, or NULL. */
@@ -1144,16 +1287,51 @@ static void apply_environment(struct pf_opts *opts)
     }
 }
 
+/* How often standard input is named. */
+static size_t count_stdin(const struct pf_texts *lists)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < lists->count; i++)
+        count += strcmp(lists->at[i], "-") == 0;
+    return count;
+}
+
+/* Patterns are expanded when their turn comes; what is wrong with one is said
+ * before anything is requested. */
+static bool check_patterns(struct parser *parser)
+{
+    const struct pf_texts *urls = &parser->opts->urls;
+
+    for (size_t i = 0; parser->opts->glob && i < urls->count; i++) {
+        struct pf_pattern_fault fault;
+        struct pf_pattern *pattern;
+        char shown[200];
+
+        if (!pf_pattern_is(urls->at[i]))
+            continue;
+        if (pf_pattern_create(&pattern, urls->at[i], &fault) != 0) {
+            (void)snprintf(parser->why, PF_OPTS_WHY_BYTES,
+                           "%s: position %zu: %s",
+                           pfetch_redact(urls->at[i], shown, sizeof(shown)),
+                           fault.position, fault.what);
+            return false;
+        }
+        pf_pattern_free(pattern);
+    }
+    return true;
+}
+
 /* What no single option can tell.  Returns what is wrong, or NULL. */
 static const char *check_together(const struct pf_opts *opts)
 {
-    size_t standard_input = 0;
-
-    if (opts->lists.count == 0 && opts->urls.count == 0)
+    if (opts->sums.count > 0 && opts->base == NULL)
+        return "--checksums needs --base: where its files are";
+    if (opts->sums.count == 0 && opts->base != NULL)
+        return "--base is for the names in --checksums";
+    if (opts->lists.count + opts->sums.count + opts->urls.count == 0)
         return "no list and no URL given";
-    for (size_t i = 0; i < opts->lists.count; i++)
-        standard_input += strcmp(opts->lists.at[i], "-") == 0;
-    if (standard_input > 1)
+    if (count_stdin(&opts->lists) + count_stdin(&opts->sums) > 1)
         return "standard input can be read as a list only once";
     if (opts->credentials != NULL && opts->bearer != NULL)
         return "--user and --bearer both say who asks";
@@ -1175,13 +1353,20 @@ enum pf_opts_action pf_opts_parse(struct pf_opts *opts, int argc, char **argv,
 
     why[0] = '\0';
     set_defaults(opts);
-    enum pf_opts_action action = parse_options(&parser, argc, argv);
+    enum pf_opts_action action = parse_options(&parser, argc, argv, true);
+    if (action != PF_OPTS_RUN)
+        return action;
+    if (!read_config(&parser))
+        return PF_OPTS_USAGE_ERROR;
+    action = parse_options(&parser, argc, argv, false);
     if (action != PF_OPTS_RUN)
         return action;
     parser.spec = &url_argument;
     for (int i = optind; i < argc; i++)
         if (!append_text(&parser, &opts->urls, argv[i]))
             return PF_OPTS_USAGE_ERROR;
+    if (!check_patterns(&parser))
+        return PF_OPTS_USAGE_ERROR;
     const char *wrong = check_together(opts);
     if (wrong != NULL) {
         (void)snprintf(why, PF_OPTS_WHY_BYTES, "%s", wrong);
@@ -1214,11 +1399,13 @@ void pf_opts_free(struct pf_opts *opts)
     free(opts->hosts);
     free(opts->resolve.at);
     free(opts->lists.at);
+    free(opts->sums.at);
     free(opts->urls.at);
     free(opts->headers.at);
-    opts->lists = opts->urls = opts->headers = opts->resolve =
+    opts->lists = opts->sums = opts->urls = opts->headers = opts->resolve =
         (struct pf_texts){NULL, 0};
     opts->engine.headers = NULL;
+    pf_conffile_free(&opts->conffile);
 }
 
 bool pf_opts_makes_dirs(const struct pf_opts *opts)
@@ -1331,7 +1518,11 @@ void pf_opts_print_help(FILE *out, bool all)
               "a --no- form.\n"
               "Durations: 10, 10s, 500ms, 5m, 1h.  Sizes: 4096, 64k, 10M, "
               "2G.\n"
-              "A line of a list is a URL, or a URL, a TAB and id=TEXT.\n"
+              "A line of a list is a URL, which may be followed by fields, "
+              "each after a TAB:\n"
+              "out=NAME, checksum=ALGO:HEX (sha256, sha512, sha1 or md5), "
+              "size=BYTES and\n"
+              "id=TEXT.  Lists may be compressed by gzip.\n"
               "Exit status: 0 all done, 1 some URLs failed, 2 usage, 3 "
               "local trouble,\n"
               "4 stopped early with work left; INT and TERM: by the "

@@ -10,9 +10,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "conffile.h"
 #include "msg.h"
 #include "pfetch.h"
 #include "pfetch_handlers.h"
+#include "shard.h"
 
 enum pf_opts_handler { PF_OPTS_DIR, PF_OPTS_NULL };
 
@@ -22,15 +24,21 @@ struct pf_texts {
     size_t count;
 };
 
-/* Strings are borrowed from argv and the environment unless said
- * otherwise. */
+/* Strings are borrowed from argv, the configuration file and the environment
+ * unless said otherwise. */
 struct pf_opts {
     struct pfetch_options engine;
     struct pfetch_dir_options dir;
     struct pf_texts lists;   /* -i; "-" is standard input */
+    struct pf_texts sums;    /* --checksums; "-" is standard input */
     struct pf_texts urls;    /* arguments */
     struct pf_texts headers; /* -H */
     bool null_separated;
+    bool glob;               /* arguments may be patterns */
+    const char *base;        /* of the names in sums; NULL: none */
+    struct pf_shard shard;   /* all 0: the whole list */
+    const char *config;      /* "": where it usually is; NULL: none */
+    struct pf_conffile conffile; /* what was read of it */
     int handler;             /* enum pf_opts_handler */
     int name;                /* enum pfetch_dir_name */
     int exist;               /* enum pfetch_dir_exist */
@@ -60,8 +68,8 @@ enum pf_opts_action {
 
 enum { PF_OPTS_WHY_BYTES = 512 };
 
-/* Reads the command line and the environment; fills *opts whatever it
- * returns: pf_opts_free() is always due.  Passwords in argv are overwritten
+/* Reads the configuration file, the command line and the environment; fills
+ * *opts whatever it returns: pf_opts_free() is always due.  Passwords in argv are overwritten
  * as soon as they are copied.  Uses getopt_long(3): one thread only. */
 enum pf_opts_action pf_opts_parse(struct pf_opts *opts, int argc, char **argv,
                                   char why[PF_OPTS_WHY_BYTES]);

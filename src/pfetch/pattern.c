@@ -358,7 +358,7 @@ int pf_pattern_create(struct pf_pattern **result, const char *text,
     reader.pattern = calloc(1, sizeof(*reader.pattern) +
                                    parts * sizeof(reader.pattern->parts[0]));
     if (reader.pattern == NULL) {
-        (void)complain(&reader, text, "out of memory");
+        *fault = (struct pf_pattern_fault){"out of memory", 0};
         return -1;
     }
     while (*reader.at != '\0')

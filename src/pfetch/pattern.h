@@ -25,7 +25,7 @@ struct pf_pattern;
 /* What is wrong with a pattern. */
 struct pf_pattern_fault {
     const char *what; /* static */
-    size_t position;  /* of the byte that is wrong, from 1 */
+    size_t position;  /* of the byte that is wrong, from 1; 0: memory is out */
 };
 
 /* Whether text is more than one plain URL. */

@@ -29,8 +29,10 @@ static struct pf_input *open_lists(const char *const *urls,
 {
     struct pf_input *input;
     struct pfetch_failure why = {.text = ""};
+    struct pf_input_options options = {
+        .urls = urls, .lists = lists, .null_separated = null, .glob = true};
 
-    ck_assert_msg(pf_input_create(&input, urls, lists, null, &why) == 0,
+    ck_assert_msg(pf_input_create(&input, &options, &why) == 0,
                   "%s", why.text);
     return input;
 }
@@ -153,6 +155,123 @@ START_TEST(fields)
                {1, "u", NULL, "field '' has no '='"});
     CHECK_FILE("u\tid=1\tid=2\n", false, {1, "u", NULL, "twice"});
     CHECK_FILE("u\t=1\n", false, {1, "u", NULL, "field '': unknown"});
+}
+END_TEST
+
+#define HEX32 "0123456789abcdefABCDEF0123456789"
+
+/* The only line has that checksum field; is it accepted? */
+static void check_checksum(const char *checksum, bool good)
+{
+    char text[512];
+    const struct expected expected[] = {
+        {1, "u", NULL, good ? NULL : "field 'checksum': not ALGO:HEX"},
+        {0, NULL, NULL, NULL}};
+
+    int size = snprintf(text, sizeof(text), "u\tchecksum=%s", checksum);
+    check_file(text, (size_t)size, false, expected);
+}
+
+START_TEST(checksum_fields)
+{
+    check_checksum("md5:" HEX32, true);
+    check_checksum("sha1:" HEX32 "01234567", true);
+    check_checksum("sha256:" HEX32 HEX32, true);
+    check_checksum("sha512:" HEX32 HEX32 HEX32 HEX32, true);
+    check_checksum("", false);
+    check_checksum(":", false);
+    check_checksum("md5", false);
+    check_checksum("md5:", false);
+    check_checksum("md5:" HEX32 "0", false);
+    check_checksum("md5:0123456789abcdefABCDEF012345678", false);
+    check_checksum("md5:0123456789abcdefABCDEF012345678g", false);
+    check_checksum("md5: " HEX32, false);
+    check_checksum("sha256:" HEX32, false);
+    check_checksum("sha224:" HEX32 "012345678901234567890123", false);
+    check_checksum("sha2567:" HEX32 HEX32, false);
+    check_checksum("SHA256:" HEX32 HEX32, false);
+    check_checksum(HEX32 HEX32, false);
+}
+END_TEST
+
+/* The only line has that size; bad: a part of why it is not accepted. */
+static void check_size(const char *text, int64_t size, const char *bad)
+{
+    char line[128], name[] = "check_input.XXXXXX";
+    const char *lists[] = {name, NULL};
+    struct pf_line read;
+    struct pfetch_failure why;
+
+    make_file(name, line, (size_t)snprintf(line, sizeof(line), "u\tsize=%s",
+                                           text));
+    struct pf_input *input = open_lists(NULL, lists, false);
+    enum pf_input_result result = pf_input_next(input, &read, &why);
+    ck_assert_int_eq(result, bad == NULL ? PF_INPUT_LINE : PF_INPUT_BAD_LINE);
+    if (bad == NULL)
+        ck_assert_int_eq(read.size_bytes, size);
+    else
+        ck_assert_ptr_nonnull(strstr(why.text, bad));
+    pf_input_free(input);
+    ck_assert_int_eq(unlink(name), 0);
+}
+
+START_TEST(size_fields)
+{
+    static const char *const bad[] = {
+        "", "-1", "+1", " 1", "1 2", "1k", "0x10", "1.0", "x",
+        "9223372036854775808", "18446744073709551617",
+        "99999999999999999999999999",
+    };
+
+    check_size("0", 0, NULL);
+    check_size("007", 7, NULL);
+    check_size("9223372036854775807", INT64_MAX, NULL);
+    check_size("5 ", 5, NULL); /* blanks at the end of the line are cut off */
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        check_size(bad[i], 0, "field 'size': no number of bytes");
+    check_size("1\tsize=1", 0, "field 'size': given twice");
+    check_size("0\tsize=1", 0, "field 'size': given twice");
+}
+END_TEST
+
+START_TEST(all_fields_in_any_order)
+{
+    static const char *const orders[] = {
+        "u\tout=a/b c\tchecksum=md5:" HEX32 "\tsize=12\tid=x=y",
+        "u\tid=x=y\tsize=12\tchecksum=md5:" HEX32 "\tout=a/b c",
+    };
+
+    for (int i = 0; i < 2; i++) {
+        char name[] = "check_input.XXXXXX";
+        const char *lists[] = {name, NULL};
+        struct pf_line line;
+        struct pfetch_failure why;
+
+        make_file(name, orders[i], strlen(orders[i]));
+        struct pf_input *input = open_lists(NULL, lists, false);
+        ck_assert_int_eq(pf_input_next(input, &line, &why), PF_INPUT_LINE);
+        ck_assert_str_eq(line.url, "u");
+        ck_assert_str_eq(line.out, "a/b c");
+        ck_assert_str_eq(line.checksum, "md5:" HEX32);
+        ck_assert_int_eq(line.size_bytes, 12);
+        ck_assert_str_eq(line.id, "x=y");
+        pf_input_free(input);
+        ck_assert_int_eq(unlink(name), 0);
+    }
+    CHECK_FILE("u\tout=a\tout=b\nv\n", false,
+               {1, "u", NULL, "field 'out': given twice"},
+               {2, "v", NULL, NULL});
+}
+END_TEST
+
+/* Said once, for the line that begins so; what follows is judged as ever. */
+START_TEST(markup_is_no_list)
+{
+    CHECK_FILE("# c\n\n <!DOCTYPE html>\n<a href=x>\nhttp://a/\n", false,
+               {3, "<!DOCTYPE html>", NULL, "looks like HTML"},
+               {4, "<a href=x>", NULL, NULL}, {5, "http://a/", NULL, NULL});
+    CHECK_FILE("http://a/\n<p>\n", false, {1, "http://a/", NULL, NULL},
+               {2, "<p>", NULL, NULL});
 }
 END_TEST
 
@@ -380,6 +499,177 @@ START_TEST(arguments_come_first_and_are_literal)
 }
 END_TEST
 
+START_TEST(patterns_are_expanded_in_their_place)
+{
+    static const char *const urls[] = {"a[1-2]", "b", "{c,d}\\[", "e]", "f",
+                                       NULL};
+    static const struct expected expected[] = {
+        {0, "a1", NULL, NULL}, {0, "a2", NULL, NULL}, {0, "b", NULL, NULL},
+        {0, "c[", NULL, NULL}, {0, "d[", NULL, NULL},
+        {0, "e]", NULL, "position 2: no '['"}, {0, "f", NULL, NULL}};
+    struct pf_input_options options = {.urls = urls};
+    struct pf_input *input = open_lists(urls, NULL, false);
+    struct pfetch_failure why;
+    struct pf_line line;
+
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+        expect_next(input, NULL, &expected[i]);
+    expect_end(input);
+    pf_input_free(input);
+
+    ck_assert_int_eq(pf_input_create(&input, &options, &why), 0);
+    for (size_t i = 0; urls[i] != NULL; i++) { /* glob is false */
+        ck_assert_int_eq(pf_input_next(input, &line, &why), PF_INPUT_LINE);
+        ck_assert_str_eq(line.url, urls[i]);
+        ck_assert_uint_eq(line.n, i + 1);
+    }
+    expect_end(input);
+    pf_input_free(input);
+}
+END_TEST
+
+/* Freed in the middle of a pattern. */
+START_TEST(patterns_need_not_be_used_up)
+{
+    static const char *const urls[] = {"a[1-9]", NULL};
+    static const struct expected first = {0, "a1", NULL, NULL};
+    struct pf_input *input = open_lists(urls, NULL, false);
+
+    expect_next(input, NULL, &first);
+    pf_input_free(input);
+}
+END_TEST
+
+START_TEST(checksum_files_are_lists)
+{
+    static const char text[] = "# c\r\n\n" HEX32 "  a b\r\n"
+                               "MD5 (./d/e) = " HEX32 "\n"
+                               "http://h/\n" HEX32 "  x\ty\n"
+                               HEX32 "  trailing ";
+    static const char *const urls[] = {"http://h/d/a%20b", "http://h/d/d/e",
+                                       NULL, NULL, "http://h/d/trailing%20"};
+    static const char *const outs[] = {"a b", "d/e", NULL, NULL, "trailing "};
+    static const uint64_t numbers[] = {3, 4, 5, 6, 7};
+    char name[] = "check_input.XXXXXX";
+    const char *sums[] = {name, NULL};
+    struct pf_input_options options = {.sums = sums, .base = "http://h/d"};
+    struct pf_input *input;
+    struct pfetch_failure why;
+    struct pf_line line;
+
+    make_file(name, text, sizeof(text) - 1);
+    ck_assert_int_eq(pf_input_create(&input, &options, &why), 0);
+    for (size_t i = 0; i < 5; i++) {
+        enum pf_input_result result = pf_input_next(input, &line, &why);
+
+        ck_assert_int_eq(result, urls[i] != NULL ? PF_INPUT_LINE
+                                                 : PF_INPUT_BAD_LINE);
+        ck_assert_str_eq(line.list, name);
+        ck_assert_uint_eq(line.line, numbers[i]);
+        ck_assert_uint_eq(line.n, i + 1);
+        if (urls[i] == NULL) {
+            ck_assert_ptr_nonnull(line.url); /* the line, for the record */
+            continue;
+        }
+        ck_assert_str_eq(line.url, urls[i]);
+        ck_assert_str_eq(line.out, outs[i]);
+        ck_assert_str_eq(line.checksum, "md5:" HEX32);
+    }
+    expect_end(input);
+    pf_input_free(input);
+    ck_assert_int_eq(unlink(name), 0);
+}
+END_TEST
+
+/* --- shards --------------------------------------------------------------- */
+
+enum { SHARD_LINES = 400, SHARDS = 4 };
+
+/* Line i of the list that is dealt out. */
+static void write_shard_line(FILE *file, int i)
+{
+    if (i % 10 == 0)
+        fprintf(file, "no URL %d\n", i);
+    else if (i % 10 == 1)
+        fprintf(file, "http://h%d.example/\tsize=x\n", i % 37);
+    else if (i % 10 == 2)
+        fprintf(file, "bell %d\x07\n", i);
+    else
+        fprintf(file, "http://%s%d.EXAMPLE:%d/%d\n", i % 2 ? "u:p@H" : "h",
+                i % 37, 8000 + i % 3, i);
+}
+
+static void read_shard(const char *const *lists, unsigned index,
+                       unsigned owner[SHARD_LINES + 1])
+{
+    struct pf_input_options options = {
+        .lists = lists, .shard = {.index = index, .count = SHARDS}};
+    struct pf_input *input;
+    struct pfetch_failure why;
+    struct pf_line line;
+    enum pf_input_result result;
+
+    ck_assert_int_eq(pf_input_create(&input, &options, &why), 0);
+    while ((result = pf_input_next(input, &line, &why)) != PF_INPUT_END) {
+        ck_assert(result == PF_INPUT_LINE || result == PF_INPUT_BAD_LINE);
+        ck_assert_uint_eq(line.n, line.line);
+        ck_assert_uint_eq(owner[line.n], 0);
+        ck_assert_int_eq(result, line.n % 10 >= 1 && line.n % 10 <= 2
+                                     ? PF_INPUT_BAD_LINE : PF_INPUT_LINE);
+        owner[line.n] = index;
+    }
+    pf_input_free(input);
+}
+
+/* Each line has one shard, and each host. */
+START_TEST(shards_deal_out_a_list)
+{
+    char name[] = "check_input.XXXXXX";
+    const char *lists[] = {name, NULL};
+    unsigned owner[SHARD_LINES + 1] = {0}, of_host[37] = {0};
+    unsigned lines[SHARDS + 1] = {0};
+    FILE *file = fdopen(mkstemp(name), "w");
+
+    ck_assert_ptr_nonnull(file);
+    for (int i = 1; i <= SHARD_LINES; i++)
+        write_shard_line(file, i);
+    ck_assert_int_eq(fclose(file), 0);
+    for (unsigned index = 1; index <= SHARDS; index++)
+        read_shard(lists, index, owner);
+    for (int i = 1; i <= SHARD_LINES; i++) {
+        ck_assert_uint_ne(owner[i], 0);
+        lines[owner[i]]++;
+        if (i % 10 == 0 || i % 10 == 2)
+            continue;
+        if (of_host[i % 37] == 0)
+            of_host[i % 37] = owner[i];
+        ck_assert_uint_eq(owner[i], of_host[i % 37]);
+    }
+    for (unsigned index = 1; index <= SHARDS; index++)
+        ck_assert_uint_gt(lines[index], 0);
+    ck_assert_int_eq(unlink(name), 0);
+}
+END_TEST
+
+/* Another shard's lines would be skipped for years. */
+START_TEST(stop_ends_skipping)
+{
+    static const char *const urls[] = {"http://h/[0-9223372036854775806]",
+                                       NULL};
+    struct pf_input_options options = {
+        .urls = urls, .glob = true,
+        .shard = {.index = pf_shard_of("h", 2) == 1 ? 2 : 1, .count = 2}};
+    struct pf_input *input;
+    struct pfetch_failure why;
+    struct pf_line line;
+
+    ck_assert_int_eq(pf_input_create(&input, &options, &why), 0);
+    pf_input_stop(input);
+    ck_assert_int_eq(pf_input_next(input, &line, &why), PF_INPUT_STOPPED);
+    pf_input_free(input);
+}
+END_TEST
+
 START_TEST(a_mark_concerns_its_own_list)
 {
     char marked[] = "check_input.XXXXXX", plain[] = "check_input.XXXXXX";
@@ -400,25 +690,34 @@ START_TEST(a_mark_concerns_its_own_list)
 }
 END_TEST
 
+/* Neither as a list nor as a checksum file, after one that can be. */
+static void check_not_opened(const char *name, const char *text)
+{
+    const char *const names[] = {"/dev/null", name, NULL};
+    const struct pf_input_options options[] = {
+        {.lists = names}, {.sums = names, .base = "http://h/"}};
+
+    for (int i = 0; i < 2; i++) {
+        struct pfetch_failure why = {.text = ""};
+        struct pf_input *input = (void *)&why; /* must become NULL */
+
+        ck_assert_int_eq(pf_input_create(&input, &options[i], &why), -1);
+        ck_assert_ptr_null(input);
+        ck_assert_msg(strstr(why.text, text) != NULL, "%s", why.text);
+    }
+}
+
 START_TEST(lists_that_cannot_be_opened)
 {
-    static const char *const missing[] = {"/dev/null", "/nonexistent", NULL};
-    static const char *const directory[] = {"/", NULL};
-    static const char *const standard_input[] = {"-", NULL};
-    struct pf_input *input;
-    struct pfetch_failure why;
-
-    ck_assert_int_eq(pf_input_create(&input, NULL, missing, false, &why), -1);
-    ck_assert_ptr_null(input);
-    ck_assert_ptr_nonnull(strstr(why.text, "/nonexistent"));
-    ck_assert_int_eq(pf_input_create(&input, NULL, directory, false, &why),
-                     -1);
-    ck_assert_ptr_nonnull(strstr(why.text, strerror(EISDIR)));
+    check_not_opened("/nonexistent", "/nonexistent: cannot open");
+    check_not_opened("/", strerror(EISDIR));
+    check_not_opened("HTTP://u:secret@h/list", "HTTP://***@h/list: a list "
+                                                "is a file");
+    check_not_opened("https://h/", "without -i");
 
     int fd = open("/dev/null", O_WRONLY);
     ck_assert_int_eq(dup2(fd, STDIN_FILENO), STDIN_FILENO);
-    ck_assert_int_eq(
-        pf_input_create(&input, NULL, standard_input, false, &why), -1);
+    check_not_opened("-", strerror(EBADF));
     ck_assert_int_eq(close(fd), 0);
 }
 END_TEST
@@ -530,6 +829,10 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, plain_lines);
     tcase_add_test(tcase, lines_that_ask_for_nothing);
     tcase_add_test(tcase, fields);
+    tcase_add_test(tcase, checksum_fields);
+    tcase_add_test(tcase, size_fields);
+    tcase_add_test(tcase, all_fields_in_any_order);
+    tcase_add_test(tcase, markup_is_no_list);
     tcase_add_test(tcase, bytes_that_do_not_belong);
     tcase_add_test(tcase, utf16_fails_line_by_line);
     tcase_add_test(tcase, null_separated);
@@ -539,6 +842,11 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, lines_byte_by_byte);
     tcase_add_test(tcase, lines_across_the_buffer);
     tcase_add_test(tcase, arguments_come_first_and_are_literal);
+    tcase_add_test(tcase, patterns_are_expanded_in_their_place);
+    tcase_add_test(tcase, patterns_need_not_be_used_up);
+    tcase_add_test(tcase, checksum_files_are_lists);
+    tcase_add_test(tcase, shards_deal_out_a_list);
+    tcase_add_test(tcase, stop_ends_skipping);
     tcase_add_test(tcase, a_mark_concerns_its_own_list);
     tcase_add_test(tcase, lists_that_cannot_be_opened);
     tcase_add_test(tcase, read_error_is_not_the_end);

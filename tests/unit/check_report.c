@@ -353,7 +353,8 @@ START_TEST(list_is_no_report)
     struct pf_input *input;
     struct pf_report other;
 
-    ck_assert_int_eq(pf_input_create(&input, NULL, lists, false, &why), 0);
+    struct pf_input_options options = {.lists = lists};
+    ck_assert_int_eq(pf_input_create(&input, &options, &why), 0);
     ck_assert_int_eq(pf_report_open(&other, file_name, input, &why), -1);
     ck_assert_ptr_nonnull(strstr(why.text, "is a list"));
     ck_assert_int_eq(pf_report_close(&other, &why), 0);
