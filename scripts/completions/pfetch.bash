@@ -19,8 +19,9 @@ _pfetch()
     fi
 
     case $option in
-    -i | --input-file | --user-file | --bearer-file | \
-    --load-cookies | --cacert | -E | --cert | --key | --results)
+    -i | --input-file | --checksums | --config | --user-file | \
+    --bearer-file | --load-cookies | --cacert | -E | --cert | --key | \
+    --results)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
@@ -53,7 +54,8 @@ _pfetch()
     -h | --help)
         mapfile -t COMPREPLY < <(compgen -W 'all' -- "$cur")
         return ;;
-    -t | --threads | --fan-out | --per-host | --rate | --host-rate | --host | \
+    --base | --shard | --fan-out | \
+    -t | --threads | --per-host | --rate | --host-rate | --host | \
     --limit-rate | --max-idle | --grace | --retries | --retry-http | \
     --retry-delay | --retry-max-delay | --max-retry-after | \
     --max-errors | --max-files | --deadline | --timeout | \
@@ -64,7 +66,9 @@ _pfetch()
     esac
 
     mapfile -t COMPREPLY < <(compgen -W '
-        -i --input-file -0 --null --no-null --dry-run --no-dry-run
+        -i --input-file -0 --null --no-null --checksums --base
+        --glob --no-glob --shard --config --no-config
+        --dry-run --no-dry-run
         -o --output-dir --handler --name --fan-out --exist
         --remote-time --no-remote-time --resume --no-resume --checksum
         -t --threads --per-host --rate --host-rate --host --limit-rate

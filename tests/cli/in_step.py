@@ -49,9 +49,9 @@ def help_entries():
 def no_forms(entries):
     """The --no-X that the program takes."""
     found = set()
-    for name, (_, takes, _) in entries.items():
+    for name in entries:
         negated = "--no-" + name[2:]
-        if not takes and tap.run(negated, "--version").returncode == 0:
+        if tap.run(negated, "--version").returncode == 0:
             found.add(negated)
     return found
 

@@ -49,6 +49,9 @@ _here = pathlib.Path(__file__).resolve().parent
 SLOW = float(os.environ.get("PFETCH_SLOW", "1"))
 _cases = []
 
+# The user's own configuration file must not decide.
+os.environ["XDG_CONFIG_HOME"] = "/nonexistent"
+
 PFETCH = os.environ.get(
     "PFETCH", str(_here.parent.parent / "build/src/pfetch/pfetch"))
 

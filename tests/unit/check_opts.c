@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "opts.h"
@@ -56,6 +57,7 @@ static void clear_environment(void)
 
     for (int i = 0; names[i] != NULL; i++)
         ck_assert_int_eq(unsetenv(names[i]), 0);
+    ck_assert_int_eq(setenv("XDG_CONFIG_HOME", "/nonexistent", 1), 0);
 }
 
 START_TEST(defaults_are_those_of_the_help)
@@ -84,6 +86,9 @@ START_TEST(defaults_are_those_of_the_help)
     ck_assert_uint_eq(c.opts.urls.count, 1);
     ck_assert_str_eq(c.opts.urls.at[0], "http://h/");
     ck_assert_ptr_null(c.opts.urls.at[1]);
+    ck_assert(c.opts.glob);
+    ck_assert_ptr_null(c.opts.base);
+    ck_assert_uint_eq(c.opts.shard.count, 0);
     drop(&c);
 }
 END_TEST
@@ -268,6 +273,11 @@ static const struct bad {
     {"--user", "a:b\nc"},
     {"--user-file", "/nonexistent/file"},
     {"--user-file", "/"},
+    {"--shard", ""},
+    {"--shard", "0/4"},
+    {"--shard", "5/4"},
+    {"--shard", "auto"},
+    {"--config", ""},
 };
 
 START_TEST(bad_values_are_usage_errors)
@@ -313,8 +323,181 @@ START_TEST(bad_command_lines_are_usage_errors)
     REFUSE("--no-null takes no value", "--no-null=1", "u");
     REFUSE("standard input can be read as a list only once", "-i", "-",
            "-i", "-");
+    REFUSE("standard input can be read as a list only once", "-i", "-",
+           "--checksums", "-", "--base", "http://h/");
+    REFUSE("--checksums needs --base: where its files are", "--checksums",
+           "x");
+    REFUSE("--base is for the names in --checksums", "--base", "http://h/",
+           "-i", "x");
+    REFUSE("--base: a query or fragment cannot be followed by a name",
+           "--checksums", "x", "--base", "http://h/?a");
+    REFUSE("--base: a query or fragment cannot be followed by a name",
+           "--checksums", "x", "--base", "http://h/#a");
+    REFUSE("--base: not a URL that begins with http:// or https://",
+           "--checksums", "x", "--base", "h/");
+    REFUSE("http://h/[3-1]: position 11: the range goes backwards",
+           "http://h/", "http://h/[3-1]");
+    REFUSE("http://***@h/{a: position 17: '}' is missing",
+           "http://u:secr@h/{a");
     REFUSE("--dry-run and --results - both write to standard output",
            "--dry-run", "--results", "-", "u");
+}
+END_TEST
+
+START_TEST(patterns_may_be_switched_off)
+{
+    struct command c;
+
+    PARSE(&c, "http://h/[3-1]", "--no-glob");
+    ck_assert_msg(c.action == PF_OPTS_RUN, "%s", c.why);
+    ck_assert(!c.opts.glob);
+    drop(&c);
+}
+END_TEST
+
+START_TEST(what_goes_in)
+{
+    struct command c;
+
+    PARSE(&c, "--checksums", "a", "--checksums=-", "--base=https://h/d",
+          "--shard", "3/4");
+    ck_assert_msg(c.action == PF_OPTS_RUN, "%s", c.why);
+    ck_assert_uint_eq(c.opts.sums.count, 2);
+    ck_assert_str_eq(c.opts.sums.at[0], "a");
+    ck_assert_str_eq(c.opts.base, "https://h/d");
+    ck_assert_uint_eq(c.opts.shard.index, 3);
+    ck_assert_uint_eq(c.opts.shard.count, 4);
+    drop(&c);
+}
+END_TEST
+
+/* --- the configuration file ----------------------------------------------- */
+
+static char config[64];
+
+static void write_config(const char *text)
+{
+    (void)strcpy(config, "check_opts.XXXXXX");
+    int fd = mkstemp(config);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    ck_assert_int_eq(close(fd), 0);
+}
+
+START_TEST(the_command_line_wins_over_the_file)
+{
+    struct command c;
+
+    write_config("# comment\nthreads 7\n--retries=2\nheader X-A: 1\n"
+                 "no-remote-time\ninsecure\nuser = me:secret\n"
+                 "input-file a\nname hash\ngrace 5s\nquiet\n");
+    PARSE(&c, "-i", "b", "-t", "9", "--config", config, "-H", "X-B: 2",
+          "--no-insecure", "-v", "u");
+    ck_assert_msg(c.action == PF_OPTS_RUN, "%s", c.why);
+    ck_assert_uint_eq(c.opts.engine.workers, 9);
+    ck_assert_uint_eq(c.opts.engine.retries, 2);
+    ck_assert_str_eq(c.opts.engine.headers[0], "X-A: 1");
+    ck_assert_str_eq(c.opts.engine.headers[1], "X-B: 2");
+    ck_assert(!c.opts.dir.remote_time);
+    ck_assert(!c.opts.engine.insecure);
+    ck_assert_str_eq(c.opts.engine.username, "me");
+    ck_assert_str_eq(c.opts.engine.password, "secret");
+    ck_assert_str_eq(c.opts.lists.at[0], "a");
+    ck_assert_str_eq(c.opts.lists.at[1], "b");
+    ck_assert_int_eq(c.opts.dir.name, PFETCH_DIR_NAME_HASH);
+    ck_assert_int_eq(c.opts.grace_ms, 5000);
+    ck_assert_int_eq(c.opts.verbosity, PF_VERBOSE);
+    drop(&c);
+    PARSE(&c, "--config", config, "--no-config", "u");
+    ck_assert_uint_eq(c.opts.engine.workers, 16);
+    drop(&c);
+    PARSE(&c, "--no-config", "--config", config, "u");
+    ck_assert_uint_eq(c.opts.engine.workers, 7);
+    drop(&c);
+    ck_assert_int_eq(unlink(config), 0);
+}
+END_TEST
+
+static void refuse_config(const char *text, const char *why)
+{
+    char expected[PF_OPTS_WHY_BYTES];
+    struct command c;
+
+    write_config(text);
+    PARSE(&c, "--config", config, "u");
+    (void)snprintf(expected, sizeof(expected), "%s:%s", config, why);
+    ck_assert_int_eq(c.action, PF_OPTS_USAGE_ERROR);
+    ck_assert_str_eq(c.why, expected);
+    drop(&c);
+    ck_assert_int_eq(unlink(config), 0);
+}
+
+START_TEST(faults_of_the_file_have_a_line)
+{
+    refuse_config("\n\nthreads 0\n",
+                  "3: --threads: '0' is not a whole number from 1 to 1024");
+    refuse_config("frobnicate canary", "1: no long option 'frobnicate'");
+    refuse_config("-t 4", "1: no long option '-t'");
+    refuse_config("thread 4", "1: no long option 'thread'");
+    refuse_config("no-threads", "1: no long option 'no-threads'");
+    refuse_config("http://h/", "1: no long option 'http://h/'");
+    refuse_config("threads", "1: --threads: needs a value");
+    refuse_config("insecure no",
+                  "1: --insecure: takes no value; its opposite is "
+                  "no-insecure");
+    refuse_config("no-insecure =", "1: --insecure: takes no value; its "
+                                   "opposite is no-insecure");
+    refuse_config("quiet 1", "1: --quiet: takes no value");
+    refuse_config("#\nhelp\n", "2: --help: this makes no sense in a "
+                               "configuration file");
+    refuse_config("version", "1: --version: this makes no sense in a "
+                             "configuration file");
+    refuse_config("config x", "1: --config: this makes no sense in a "
+                              "configuration file");
+    refuse_config("no-config", "1: --config: this makes no sense in a "
+                               "configuration file");
+}
+END_TEST
+
+START_TEST(the_file_is_found_where_it_usually_is)
+{
+    char directory[] = "/tmp/check_opts.XXXXXX", path[128], file[160];
+    struct command c;
+
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    ck_assert_int_eq(setenv("XDG_CONFIG_HOME", directory, 1), 0);
+    PARSE(&c, "u"); /* it need not be there */
+    ck_assert_int_eq(c.action, PF_OPTS_RUN);
+    drop(&c);
+    (void)snprintf(path, sizeof(path), "%s/pfetch", directory);
+    (void)snprintf(file, sizeof(file), "%s/config", path);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    FILE *out = fopen(file, "w");
+    ck_assert_ptr_nonnull(out);
+    ck_assert_int_ge(fputs("threads 3\n", out), 0);
+    ck_assert_int_eq(fclose(out), 0);
+    PARSE(&c, "u");
+    ck_assert_uint_eq(c.opts.engine.workers, 3);
+    drop(&c);
+    PARSE(&c, "--no-config", "u");
+    ck_assert_uint_eq(c.opts.engine.workers, 16);
+    drop(&c);
+    ck_assert_int_eq(unlink(file), 0);
+    ck_assert_int_eq(mkdir(file, 0700), 0); /* something else in its place */
+    PARSE(&c, "u");
+    ck_assert_int_eq(c.action, PF_OPTS_USAGE_ERROR);
+    ck_assert_ptr_nonnull(strstr(c.why, file));
+    drop(&c);
+    PARSE(&c, "--config", "/nonexistent", "u"); /* one that is named must */
+    ck_assert_int_eq(c.action, PF_OPTS_USAGE_ERROR);
+    ck_assert_ptr_nonnull(strstr(c.why, "/nonexistent: cannot read"));
+    drop(&c);
+    PARSE(&c, "--config", "/nonexistent", "--help"); /* help is given first */
+    ck_assert_int_eq(c.action, PF_OPTS_HELP);
+    drop(&c);
+    ck_assert_int_eq(rmdir(file), 0);
+    ck_assert_int_eq(rmdir(path), 0);
+    ck_assert_int_eq(rmdir(directory), 0);
 }
 END_TEST
 
@@ -527,6 +710,11 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tcase, bad_values_are_usage_errors, 0,
                         sizeof(bads) / sizeof(bads[0]));
     tcase_add_test(tcase, bad_command_lines_are_usage_errors);
+    tcase_add_test(tcase, patterns_may_be_switched_off);
+    tcase_add_test(tcase, what_goes_in);
+    tcase_add_test(tcase, the_command_line_wins_over_the_file);
+    tcase_add_test(tcase, faults_of_the_file_have_a_line);
+    tcase_add_test(tcase, the_file_is_found_where_it_usually_is);
     tcase_add_test(tcase, help_and_version_end_parsing);
     tcase_add_test(tcase, password_does_not_stay_in_argv);
     tcase_add_test(tcase, password_is_wiped_and_unsaid_in_errors);
