@@ -39,6 +39,6 @@ empty "everything declared is exported" \
 known='libc|libpthread|libm|libgcc_s|libasan|libubsan|libtsan|libstdc\+\+|ld-linux.*'
 empty "libpfetch.so needs only libcurl and OpenSSL" \
     "$(needed "$lib" | grep -vE "^($known|libcurl|libssl|libcrypto)\.so")"
-empty "pfetch needs only libpfetch and jansson" \
-    "$(needed "$prog" | grep -vE "^($known|libpfetch|libjansson)\.so")"
+empty "pfetch needs only libpfetch, jansson and zlib" \
+    "$(needed "$prog" | grep -vE "^($known|libpfetch|libjansson|libz)\.so")"
 done_testing

@@ -188,4 +188,22 @@ def a_million_lines(tmp):
         assert mib < 64, mib
 
 
+@tap.case(timeout=600)
+def a_pattern_of_many(tmp):
+    "[00000-0FFFF:x]: 65,536 files, each its own; the memory of 4,096"
+    need_full()
+    with nginx.Nginx(access_log=False,
+                     server="location / { return 200 $uri; }") as server:
+        few, many = [
+            common.measured(tmp, server.url(f"[00000-{last}:x]"), out=last,
+                            results=None) for last in ("00FFF", "0FFFF")]
+        check_same((few[0], many[0]), (0, 0))
+        check_same(server.counts()[1], 4096 + 65536)
+        check_same(tree(tmp / "0FFFF"), [f"{i:05X}" for i in range(65536)])
+        for i in range(65536):
+            check_same((tmp / f"0FFFF/{i:05X}").read_text(), f"/{i:05X}")
+        print(f"{few[1]:.1f} and {many[1]:.1f} MiB")
+        assert many[1] < few[1] + 24, (few, many)
+
+
 tap.main()
