@@ -296,9 +296,9 @@ def gzip_that_is_damaged(tmp):
             records = [json.loads(line) for line in text]
         # The last line has no end: what follows could belong to it.
         check_same(len(records), 1000)
-        check_same(records[-1], {"schema": 1, "status": "not-attempted",
-                                 "list": str(tmp / "list"),
-                                 "from_line": 1000})
+        check_same([records[-1][key] for key in
+                    ("status", "list", "from_line")],
+                   ["not-attempted", str(tmp / "list"), 1000])
 
 
 @tap.case
