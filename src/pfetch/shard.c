@@ -16,6 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "msg.h"
+
+static bool complain(char *why, const char *format, ...) PF_PRINTF(2, 3);
+
 static bool complain(char *why, const char *format, ...)
 {
     va_list arguments;
