@@ -138,6 +138,26 @@ START_TEST(much_comes_of_little)
 }
 END_TEST
 
+/* All text that can be known is given out at once: its lines may be waited
+ * for. */
+START_TEST(nothing_waits_for_more_input)
+{
+    enum { SIZES = 600 };
+    static char text[SIZES], got[SIZES];
+    const char *why;
+    size_t used;
+
+    memset(text, 'x', sizeof(text));
+    for (size_t size = 1; size <= SIZES; size++) {
+        packed_size = 0;
+        add_member(text, size);
+        ck_assert_int_eq(unpack(packed_size - 8, packed_size, 1, got, &used,
+                                &why), PF_GUNZIP_FAILED);
+        ck_assert_uint_eq(used, size);
+    }
+}
+END_TEST
+
 START_TEST(cut_off_anywhere)
 {
     char got[64];
@@ -206,6 +226,7 @@ int main(void)
     tcase_add_test(tests, members_are_one_text);
     tcase_add_test(tests, nothing_is_a_text);
     tcase_add_test(tests, much_comes_of_little);
+    tcase_add_test(tests, nothing_waits_for_more_input);
     tcase_add_test(tests, cut_off_anywhere);
     tcase_add_test(tests, damage_is_found);
 #else

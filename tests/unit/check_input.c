@@ -17,6 +17,10 @@
 
 #include "input.h"
 
+#ifdef HAVE_ZLIB
+#include <zlib.h>
+#endif
+
 /* What a list is expected to yield: one of these a line.  bad: a part of the
  * text why it fails; NULL: it does not. */
 struct expected {
@@ -377,20 +381,21 @@ static const struct expected split_expected[] = {
 /* Writes to a pipe in two parts; the second when the first was read. */
 struct parts {
     int fd;
+    const char *text;
+    size_t size;
     size_t first;
 };
 
 static void *write_parts(void *argument)
 {
     struct parts *parts = argument;
-    size_t size = sizeof(split_text) - 1;
+    size_t rest = parts->size - parts->first;
 
-    ck_assert_int_eq(write(parts->fd, split_text, parts->first),
+    ck_assert_int_eq(write(parts->fd, parts->text, parts->first),
                      (ssize_t)parts->first);
     /* A packet pipe: what was written apart is read apart. */
-    ck_assert_int_eq(write(parts->fd, split_text + parts->first,
-                           size - parts->first),
-                     (ssize_t)(size - parts->first));
+    ck_assert_int_eq(write(parts->fd, parts->text + parts->first, rest),
+                     (ssize_t)rest);
     ck_assert_int_eq(close(parts->fd), 0);
     return NULL;
 }
@@ -406,12 +411,13 @@ static int make_stdin(int flags)
     return fds[1];
 }
 
-START_TEST(lines_split_across_reads)
+/* Text that yields split_expected, in two parts, wherever they meet. */
+static void check_split(const char *text, size_t size)
 {
     static const char *const lists[] = {"-", NULL};
 
-    for (size_t first = 1; first < sizeof(split_text) - 1; first++) {
-        struct parts parts = {make_stdin(O_DIRECT), first};
+    for (size_t first = 1; first < size; first++) {
+        struct parts parts = {make_stdin(O_DIRECT), text, size, first};
         struct pf_input *input = open_lists(NULL, lists, false);
         pthread_t thread;
 
@@ -422,7 +428,34 @@ START_TEST(lines_split_across_reads)
         pf_input_free(input);
     }
 }
+
+START_TEST(lines_split_across_reads)
+{
+    check_split(split_text, sizeof(split_text) - 1);
+}
 END_TEST
+
+#ifdef HAVE_ZLIB
+
+START_TEST(compressed_lines_split_across_reads)
+{
+    static char packed[1024];
+    static char text[sizeof(split_text)]; /* zlib's input is not const */
+    z_stream z = {.next_in = (Bytef *)text,
+                  .avail_in = sizeof(split_text) - 1,
+                  .next_out = (Bytef *)packed,
+                  .avail_out = sizeof(packed)};
+
+    memcpy(text, split_text, sizeof(text));
+    ck_assert_int_eq(deflateInit2(&z, 6, Z_DEFLATED, 16 + MAX_WBITS, 8,
+                                  Z_DEFAULT_STRATEGY), Z_OK);
+    ck_assert_int_eq(deflate(&z, Z_FINISH), Z_STREAM_END);
+    ck_assert_int_eq(deflateEnd(&z), Z_OK);
+    check_split(packed, sizeof(packed) - z.avail_out);
+}
+END_TEST
+
+#endif
 
 START_TEST(lines_byte_by_byte)
 {
@@ -839,6 +872,9 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, long_lines);
     tcase_add_test(tcase, long_line_without_end);
     tcase_add_test(tcase, lines_split_across_reads);
+#ifdef HAVE_ZLIB
+    tcase_add_test(tcase, compressed_lines_split_across_reads);
+#endif
     tcase_add_test(tcase, lines_byte_by_byte);
     tcase_add_test(tcase, lines_across_the_buffer);
     tcase_add_test(tcase, arguments_come_first_and_are_literal);
