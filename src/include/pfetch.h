@@ -32,6 +32,14 @@
  * All times are in the unit their name ends with: _ms or _us; sizes are in
  * _bytes.  Strings are NUL-terminated; a NULL string means "not known" or
  * "not set".
+ *
+ * Fields may be added to the end of a struct in a later version.  Those that
+ * the caller fills or owns are therefore passed with the size that they have
+ * for the caller: by the small inline functions below, which are what a C or
+ * C++ program calls.  Other languages call the functions whose names end with
+ * _sized.  A size below the library's is an older caller's, and what it does
+ * not know has its default; a larger one is refused.  Structs that a callback
+ * gets may be longer than the caller knows.
  */
 #ifndef PFETCH_H
 #define PFETCH_H
@@ -52,7 +60,8 @@ enum pfetch_error {
     PFETCH_ESTOPPED = -3, /* stopped or finished: nothing more is accepted */
     PFETCH_ETHREAD = -4,  /* not a single worker thread could be started */
     PFETCH_ECURL = -5,    /* libcurl is too old or could not be set up */
-    PFETCH_ETRUST = -6    /* the certificates named could not be loaded */
+    PFETCH_ETRUST = -6,   /* the certificates named could not be loaded */
+    PFETCH_EAGAIN = -7    /* pfetch_try_add(): it would have to wait */
 };
 
 /* A short English text for an error.  Never NULL; static.  Any thread. */
@@ -222,17 +231,24 @@ int pfetch_job_if_changed(struct pfetch_job *job, const char *validator);
  * run is ending, do not go on. */
 bool pfetch_job_has_digest(const struct pfetch_job *job);
 int pfetch_job_digest(struct pfetch_job *job, const void *data, size_t size);
+/* Whether the run has been stopped and its grace time is over.  A callback
+ * that waits for somebody else, such as the reader of a pipe, gives up then.
+ * Any thread. */
+bool pfetch_job_is_stopped(const struct pfetch_job *job);
 
 /* What is known of a response when its body begins.  Strings are borrowed
  * until begin() returns. */
 struct pfetch_response {
     int http_status;            /* 200, or 206 for a continued body */
-    int64_t length_bytes;       /* of the whole body; -1: not declared */
+    int64_t length_bytes;       /* of the whole body; -1: not declared; of a
+                                 * spooled body what it has, and never -1 */
     const char *etag;           /* NULL: none */
     const char *last_modified;  /* as sent; NULL: none */
     int64_t last_modified_unix; /* seconds; -1: none or not a date */
     const char *content_type;
     const char *content_disposition; /* as sent; NULL: none */
+    const struct pfetch_record *record; /* of a spooled body: what end() will
+                                 * get when all is taken; else NULL */
 };
 
 /* What a handler answers. */
@@ -257,7 +273,19 @@ enum pfetch_reply {
  *
  * For a job that plan() let go (PFETCH_GO) there follow: begin and any number
  * of take, none or several times, and end, once.  For other jobs nothing
- * follows. */
+ * follows.
+ *
+ * Bodies that arrive at the same time come mixed: take of one job between two
+ * takes of another.  A handler that cannot have that says `serial`, and its
+ * bodies are spooled: each is kept, in memory or in a temporary file (see
+ * options.spool_limit_bytes), until it is complete and accepted.  Then begin,
+ * all its takes and end follow each other, with no call about another job
+ * between them; the length is known in begin, a body of up to
+ * PFETCH_SPOOL_PIECE_BYTES comes in exactly one take, and nothing is ever
+ * retracted.  A job that fails, then, has an end and no begin.  The same
+ * holds for every handler with options.ordered. */
+enum { PFETCH_SPOOL_PIECE_BYTES = 256 * 1024 };
+
 struct pfetch_handler {
     void *self;
 
@@ -304,6 +332,8 @@ struct pfetch_handler {
     /* After the last end, once, when the run is over in whatever way.  Only
      * PFETCH_GO and PFETCH_BROKEN make sense as an answer. */
     enum pfetch_reply (*done)(void *self, struct pfetch_failure *why);
+
+    bool serial; /* takes one body at a time, whole ones: see above */
 };
 
 /* Settles a job whose end() answered PFETCH_PENDING: reply is PFETCH_GO,
@@ -317,7 +347,8 @@ void pfetch_settle(struct pfetch_job *job, enum pfetch_reply reply,
 
 /* --- options ------------------------------------------------------------- */
 
-/* What holds for one host instead of the common options. */
+/* What holds for one host instead of the common options.  Stands in an array:
+ * its fields are final. */
 struct pfetch_host_options {
     const char *name; /* the host name, whatever the port; compared without
                        * regard to case */
@@ -332,7 +363,7 @@ struct pfetch_host_options {
 /* Everything is copied by pfetch_create().  pfetch_options_init() fills in
  * the defaults named here. */
 struct pfetch_options {
-    size_t size;                /* sizeof(struct pfetch_options), by _init */
+    size_t size;                /* set by pfetch_options_init() */
 
     /* Concurrency. */
     unsigned workers;           /* 16; 1 to 1024 */
@@ -432,9 +463,25 @@ struct pfetch_options {
      * once; under no lock; text is borrowed until return.  May be NULL. */
     void (*on_notice)(void *user, const char *text);
     void *user;
+
+    /* Order, and bodies that have to wait for their turn. */
+    bool ordered;               /* false; true: the handler (and on_record)
+                                 * gets the results in the order of
+                                 * pfetch_add(); every body is spooled.  At
+                                 * most max(256, 4 * workers) requests are
+                                 * begun from the oldest one on whose record is
+                                 * not out yet */
+    size_t spool_limit_bytes;   /* 32 MiB: memory for spooled bodies in all;
+                                 * the rest waits in one temporary file */
+    const char *spool_dir;      /* "/tmp": where that is made, without a name */
 };
 
-void pfetch_options_init(struct pfetch_options *options);
+void pfetch_options_init_sized(struct pfetch_options *options, size_t size);
+
+static inline void pfetch_options_init(struct pfetch_options *options)
+{
+    pfetch_options_init_sized(options, sizeof(*options));
+}
 
 /* --- the downloader ------------------------------------------------------ */
 
@@ -452,25 +499,61 @@ int pfetch_global_init(void);
  * PFETCH_ENOMEM, PFETCH_ETHREAD, PFETCH_ECURL, PFETCH_ETRUST.  When only some
  * of the workers could be started it succeeds with those: see
  * pfetch_counters.workers. */
-int pfetch_create(struct pfetch **pf, const struct pfetch_options *options,
-                  const struct pfetch_handler *handler,
-                  struct pfetch_failure *why);
+int pfetch_create_sized(struct pfetch **pf,
+                        const struct pfetch_options *options,
+                        const struct pfetch_handler *handler,
+                        size_t handler_size, struct pfetch_failure *why);
+
+static inline int pfetch_create(struct pfetch **pf,
+                                const struct pfetch_options *options,
+                                const struct pfetch_handler *handler,
+                                struct pfetch_failure *why)
+{
+    return pfetch_create_sized(pf, options, handler, sizeof(*handler), why);
+}
 
 /* Hands over a request; it is copied.  Blocks while the bounded number of
  * unfinished jobs is reached, of which one host may have three quarters; woken
  * by a job that ends and by pfetch_stop().
  * Returns 0: exactly one record will follow, also for a URL that is no URL.
- * PFETCH_ESTOPPED, PFETCH_ENOMEM: the request was not accepted and no record
- * follows.  Any thread, but not from a callback; calls are put in an order
+ * PFETCH_ESTOPPED, PFETCH_ENOMEM, PFETCH_EINVAL (a request of a later version):
+ * the request was not accepted and no record follows.  Any thread, but not from a callback; calls are put in an order
  * among themselves. */
-int pfetch_add(struct pfetch *pf, const struct pfetch_request *request);
+int pfetch_add_sized(struct pfetch *pf, const struct pfetch_request *request,
+                     size_t size);
+
+static inline int pfetch_add(struct pfetch *pf,
+                             const struct pfetch_request *request)
+{
+    return pfetch_add_sized(pf, request, sizeof(*request));
+}
+
+/* As pfetch_add(), but never waits for a place, nor for another thread that
+ * adds: PFETCH_EAGAIN then, nothing was accepted, and a later call may do
+ * better, after a record at the latest.  plan() is called here, too. */
+int pfetch_try_add_sized(struct pfetch *pf,
+                         const struct pfetch_request *request, size_t size);
+
+static inline int pfetch_try_add(struct pfetch *pf,
+                                 const struct pfetch_request *request)
+{
+    return pfetch_try_add_sized(pf, request, sizeof(*request));
+}
 
 /* Like pfetch_add() for a request that cannot be fetched because the caller
  * found it wrong: it gets a record with status failed and this reason (class
  * url, if why names none), and the handler never sees it.  request->url may be
  * NULL. */
-int pfetch_reject(struct pfetch *pf, const struct pfetch_request *request,
-                  const struct pfetch_failure *why);
+int pfetch_reject_sized(struct pfetch *pf,
+                        const struct pfetch_request *request, size_t size,
+                        const struct pfetch_failure *why);
+
+static inline int pfetch_reject(struct pfetch *pf,
+                                const struct pfetch_request *request,
+                                const struct pfetch_failure *why)
+{
+    return pfetch_reject_sized(pf, request, sizeof(*request), why);
+}
 
 /* Ends early: no transfer starts from now on, those running are aborted after
  * grace_ms (0: at once; PFETCH_GRACE_FOREVER: never).  Called again, the
@@ -519,8 +602,14 @@ struct pfetch_counters {
 };
 
 /* Any thread, at any time between create and free; never blocks for long. */
-void pfetch_get_counters(const struct pfetch *pf,
-                         struct pfetch_counters *counters);
+void pfetch_get_counters_sized(const struct pfetch *pf,
+                               struct pfetch_counters *counters, size_t size);
+
+static inline void pfetch_get_counters(const struct pfetch *pf,
+                                       struct pfetch_counters *counters)
+{
+    pfetch_get_counters_sized(pf, counters, sizeof(*counters));
+}
 
 /* --- helpers ------------------------------------------------------------- */
 

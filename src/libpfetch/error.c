@@ -34,6 +34,8 @@ const char *pfetch_strerror(int error)
         return "libcurl could not be set up";
     case PFETCH_ETRUST:
         return "the certificates could not be loaded";
+    case PFETCH_EAGAIN:
+        return "it would have to wait";
     default:
         return "unknown error";
     }

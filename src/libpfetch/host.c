@@ -151,7 +151,8 @@ struct pfetch_job *pf_host_any_job(const struct pf_host *host)
     return job;
 }
 
-size_t pf_host_wake_delayed(struct pf_host *host, int64_t now_us)
+size_t pf_host_wake_delayed(struct pf_host *host, int64_t now_us,
+                            bool to_front)
 {
     struct pf_heap_node *node;
     size_t woken = 0;
@@ -162,7 +163,10 @@ size_t pf_host_wake_delayed(struct pf_host *host, int64_t now_us)
 
         (void)pf_heap_pop(&host->delayed); /* it is node */
         job->place = PF_JOB_WAITING;
-        pf_job_list_append(&host->waiting, job);
+        if (to_front)
+            pf_job_list_prepend(&host->waiting, job);
+        else
+            pf_job_list_append(&host->waiting, job);
         woken++;
     }
     return woken;

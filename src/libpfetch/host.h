@@ -52,6 +52,8 @@ struct pf_host {
     enum pf_host_place place;
     struct pf_host *next_ready;
     struct pf_heap_node timer;
+    struct pf_heap_node ahead; /* in the heap of hosts beyond the window */
+    bool is_ahead;             /* it is there */
 
     /* Limits, set when it is made. */
     unsigned limit;            /* transfers at once; 0: none */
@@ -106,9 +108,16 @@ static inline struct pf_host *pf_host_of_timer(struct pf_heap_node *node)
         ((char *)node - offsetof(struct pf_host, timer));
 }
 
-/* Moves the delayed jobs whose time has come to those that may run; returns
- * how many. */
-size_t pf_host_wake_delayed(struct pf_host *host, int64_t now_us);
+static inline struct pf_host *pf_host_of_ahead(struct pf_heap_node *node)
+{
+    return (struct pf_host *)(void *)
+        ((char *)node - offsetof(struct pf_host, ahead));
+}
+
+/* Moves the delayed jobs whose time has come to those that may run, to the
+ * end or to the front; returns how many. */
+size_t pf_host_wake_delayed(struct pf_host *host, int64_t now_us,
+                            bool to_front);
 
 /* No job of it is inside the URL queue or with a worker, and no place is
  * reserved for one. */

@@ -18,6 +18,8 @@
 
 #include "heap.h"
 #include "response.h"
+#include "spool.h"
+#include "stop.h"
 #include "url.h"
 
 #include <stdatomic.h>
@@ -63,6 +65,8 @@ struct pfetch_job {
     struct pf_host *place_host;     /* whose places its place counts among;
                                      * the URL queue's; NULL: no URL */
     size_t queue_bytes;             /* what it counts for in the URL queue */
+    const struct pf_stop *stop;
+    uint64_t seq;                   /* number in the order of adding, from 0 */
     int64_t added_us;
     bool is_planned;                /* plan() let it go: end() is owed */
 
@@ -104,6 +108,8 @@ struct pfetch_job {
     void *state;                    /* the handler's pointer */
     char *path;
     bool handler_failed;            /* begin or take said no: drop the rest */
+    bool is_closed;                 /* its outcome is final; ordered only */
+    struct pf_spooled spooled;      /* its body, if bodies are spooled */
     struct pf_msg settled;
     enum pfetch_reply settle_reply; /* by pfetch_settle(), before the push */
     struct pfetch_failure *handler_why; /* the handler's reason; NULL: none,

@@ -68,6 +68,10 @@ enum {
 /* libcurl gives up kept connections after this long itself
  * (CURLOPT_MAXAGE_CONN(3)). */
 #define IDLE_AGE_MS INT64_C(118000)
+/* Jobs in flight in order, so that a slow one does not leave all workers
+ * without work at once. */
+enum { WINDOW_MIN = 256, WINDOW_PER_WORKER = 4 };
+
 #define DURATION_MAX_MS (INT64_C(1000) * 86400 * 365)
 
 struct pfetch {
@@ -91,6 +95,8 @@ struct pfetch {
     pthread_mutex_t lock;          /* guards the rest */
     pthread_cond_t turn_free;      /* signalled when has_turn becomes false,
                                     * broadcast when is_closed is set */
+    uint64_t next_seq;             /* jobs taken in; who has the turn uses it
+                                    * without the lock */
     bool has_turn;                 /* a thread is adding */
     bool is_closed;                /* finish has begun: nobody adds any more */
     bool is_stopped;               /* pfetch_stop() was called */
@@ -100,7 +106,7 @@ struct pfetch {
 
 /* --- options --------------------------------------------------------------- */
 
-void pfetch_options_init(struct pfetch_options *options)
+static void set_defaults(struct pfetch_options *options)
 {
     *options = (struct pfetch_options){
         .size = sizeof(*options),
@@ -120,7 +126,38 @@ void pfetch_options_init(struct pfetch_options *options)
         .user_agent = "pfetch/" PACKAGE_VERSION,
         .http_version = 11,
         .tls_min = 12,
+        .spool_limit_bytes = (size_t)32 << 20,
+        .spool_dir = "/tmp",
     };
+}
+
+/* The caller's struct may be shorter than ours, or longer: then the rest of
+ * it is zero, and pfetch_create() will not have it. */
+void pfetch_options_init_sized(struct pfetch_options *options, size_t size)
+{
+    struct pfetch_options defaults;
+
+    set_defaults(&defaults);
+    defaults.size = size;
+    memset(options, 0, size);
+    memcpy(options, &defaults, size < sizeof(defaults) ? size
+                                                       : sizeof(defaults));
+}
+
+/* The caller's struct as one of ours.  False: it is of a later version, or
+ * too short for any. */
+static bool read_options(struct pfetch_options *to,
+                         const struct pfetch_options *from)
+{
+    size_t size = from->size;
+
+    set_defaults(to);
+    if (size <= offsetof(struct pfetch_options, workers)
+        || size > sizeof(*to))
+        return false;
+    memcpy(to, from, size);
+    to->size = sizeof(*to);
+    return true;
 }
 
 static bool is_rate(double rate)
@@ -147,8 +184,6 @@ static bool is_duration(int64_t ms, int64_t min)
 /* What is out of range, or NULL. */
 static const char *find_bad_option(const struct pfetch_options *o)
 {
-    if (o->size != sizeof(*o))
-        return "options.size (use pfetch_options_init())";
     if (o->workers < 1 || o->workers > WORKERS_MAX)
         return "options.workers";
     if (o->max_idle > IDLE_MAX)
@@ -187,6 +222,8 @@ static const char *find_bad_option(const struct pfetch_options *o)
         return "options.tls_min";
     if (o->bearer != NULL && o->username != NULL)
         return "options.bearer and options.username together";
+    if (o->spool_dir == NULL)
+        return "options.spool_dir";
     return NULL;
 }
 
@@ -235,6 +272,7 @@ static const size_t option_strings[] = {
     offsetof(struct pfetch_options, cacert),
     offsetof(struct pfetch_options, capath),
     offsetof(struct pfetch_options, checksum),
+    offsetof(struct pfetch_options, spool_dir),
 };
 
 enum { STRINGS = sizeof(option_strings) / sizeof(option_strings[0]) };
@@ -379,8 +417,11 @@ static void set_contexts(struct pfetch *pf,
         .pool = &pf->pool, .urls = &pf->urls, .stats = &pf->stats,
         .on_broken = break_run, .user = pf,
     };
-    if (handler != NULL)
-        pf->writer.handler = *handler;
+    pf->writer.handler = *handler;
+    pf->writer.is_ordered = pf->options.ordered;
+    pf->writer.is_spooled = pf->options.ordered || pf->writer.handler.serial;
+    pf_spool_init(&pf->writer.spool, pf->options.spool_limit_bytes,
+                  pf->options.spool_dir);
 }
 
 static uint64_t random_seed(void)
@@ -415,6 +456,15 @@ static int64_t interval_us(double rate)
     return rate > 0 ? (int64_t)(1e6 / rate) : 0;
 }
 
+static unsigned window(const struct pfetch_options *o)
+{
+    unsigned jobs = WINDOW_PER_WORKER * o->workers;
+
+    if (!o->ordered)
+        return 0;
+    return jobs > WINDOW_MIN ? jobs : WINDOW_MIN;
+}
+
 static struct pf_urlqueue_limits urlqueue_limits(
     const struct pfetch_options *o)
 {
@@ -435,6 +485,7 @@ static struct pf_urlqueue_limits urlqueue_limits(
         .probe_max_ms = o->retry_max_delay_ms,
         .probes = o->retries < 1 ? 1 : o->retries,
         .shortage_ms = o->connect_timeout_ms,
+        .window = window(o),
     };
 }
 
@@ -480,6 +531,7 @@ out_pool:
 
 static void fini_parts(struct pfetch *pf)
 {
+    pf_spool_fini(&pf->writer.spool);
     pf_trust_fini(&pf->trust);
     pf_conncache_fini(&pf->conncache);
     pf_urlqueue_fini(&pf->urls);
@@ -513,16 +565,39 @@ static int start(struct pfetch *pf, struct pfetch_failure *why)
     return error;
 }
 
-int pfetch_create(struct pfetch **out, const struct pfetch_options *options,
-                  const struct pfetch_handler *handler,
-                  struct pfetch_failure *why)
+/* A smaller handler is of an earlier version; what it does not know is NULL
+ * or false. */
+static bool read_handler(struct pfetch_handler *to,
+                         const struct pfetch_handler *from, size_t size)
 {
-    const char *bad = find_bad_option(options);
+    memset(to, 0, sizeof(*to));
+    if (from == NULL)
+        return true;
+    if (size > sizeof(*to))
+        return false;
+    memcpy(to, from, size);
+    return true;
+}
+
+int pfetch_create_sized(struct pfetch **out,
+                        const struct pfetch_options *caller_options,
+                        const struct pfetch_handler *caller_handler,
+                        size_t handler_size, struct pfetch_failure *why)
+{
+    struct pfetch_options options;
+    struct pfetch_handler handler;
+    const char *bad;
     struct pfetch *pf;
     int error;
 
     *out = NULL;
     pfetch_failure_set(why, PFETCH_CLASS_NONE, "%s", "");
+    if (!read_options(&options, caller_options))
+        bad = "options.size (use pfetch_options_init())";
+    else if (!read_handler(&handler, caller_handler, handler_size))
+        bad = "the size of the handler";
+    else
+        bad = find_bad_option(&options);
     if (bad != NULL) {
         pfetch_failure_set(why, PFETCH_CLASS_NONE, "not usable: %s", bad);
         return PFETCH_EINVAL;
@@ -537,7 +612,7 @@ int pfetch_create(struct pfetch **out, const struct pfetch_options *options,
     pf = calloc(1, sizeof(*pf));
     if (pf == NULL)
         return PFETCH_ENOMEM;
-    error = copy_options(&pf->options, options);
+    error = copy_options(&pf->options, &options);
     if (error != 0)
         goto out_options;
     if (pf_status_set_parse(&pf->worker_context.retry_http,
@@ -558,7 +633,7 @@ int pfetch_create(struct pfetch **out, const struct pfetch_options *options,
         error = PFETCH_EINVAL;
         goto out_parts;
     }
-    set_contexts(pf, handler);
+    set_contexts(pf, &handler);
     error = start(pf, why);
     if (error != 0)
         goto out_parts;
@@ -592,19 +667,23 @@ void pfetch_free(struct pfetch *pf)
 
 /* One thread adds at a time, so that plan() sees the list in order.  The turn
  * is a flag and not a mutex held across plan(): nothing else waits for it
- * but those who add, and pfetch_finish().  False: finish has begun. */
-static bool take_turn(struct pfetch *pf)
+ * but those who add, and pfetch_finish().  0; PFETCH_ESTOPPED: finish has
+ * begun; PFETCH_EAGAIN: somebody else has the turn, and this may not wait. */
+static int take_turn(struct pfetch *pf, bool may_wait)
 {
-    bool is_closed;
+    int error = 0;
 
     pf_mutex_lock(&pf->lock);
-    while (pf->has_turn && !pf->is_closed)
+    while (may_wait && pf->has_turn && !pf->is_closed)
         pf_cond_wait(&pf->turn_free, &pf->lock);
-    is_closed = pf->is_closed;
-    if (!is_closed)
+    if (pf->is_closed)
+        error = PFETCH_ESTOPPED;
+    else if (pf->has_turn)
+        error = PFETCH_EAGAIN;
+    else
         pf->has_turn = true;
     pf_mutex_unlock(&pf->lock);
-    return !is_closed;
+    return error;
 }
 
 static void give_turn(struct pfetch *pf)
@@ -701,6 +780,7 @@ static bool has_good_checksum(const struct pfetch *pf,
 static void take_in(struct pfetch *pf, struct pfetch_job *job,
                     const struct pfetch_failure *rejected)
 {
+    job->seq = pf->next_seq++;
     pf_stat_add(&pf->stats.added, 1);
     if (rejected->cls != PFETCH_CLASS_NONE)
         conclude(pf, job, PFETCH_STATUS_FAILED, rejected->cls,
@@ -720,6 +800,7 @@ static struct pfetch_job *make_job(struct pfetch *pf,
         return NULL;
     job->queue_bytes = pf_request_bytes(request);
     job->results = &pf->results;
+    job->stop = &pf->stop;
     if (rejected->cls != PFETCH_CLASS_NONE)
         return job;
     if (request->url == NULL)
@@ -731,16 +812,28 @@ static struct pfetch_job *make_job(struct pfetch *pf,
     return job;
 }
 
-static int add(struct pfetch *pf, const struct pfetch_request *request,
-               struct pfetch_failure rejected)
+/* size is what the request has for the caller: a smaller one is of an earlier
+ * version. */
+static int add(struct pfetch *pf, const struct pfetch_request *caller_request,
+               size_t size, struct pfetch_failure rejected, bool may_wait)
 {
+    struct pfetch_request request = { .url = NULL };
     struct pfetch_job *job;
     int error;
 
-    if (!take_turn(pf))
-        return PFETCH_ESTOPPED;
-    job = make_job(pf, request, &rejected);
-    error = job == NULL ? PFETCH_ENOMEM : pf_urlqueue_reserve(&pf->urls, job);
+    if (size > sizeof(request))
+        return PFETCH_EINVAL;
+    memcpy(&request, caller_request, size);
+    error = take_turn(pf, may_wait);
+    if (error != 0)
+        return error;
+    job = make_job(pf, &request, &rejected);
+    if (job == NULL)
+        error = PFETCH_ENOMEM;
+    else if (may_wait)
+        error = pf_urlqueue_reserve(&pf->urls, job);
+    else
+        error = pf_urlqueue_try_reserve(&pf->urls, job);
     if (error == 0)
         take_in(pf, job, &rejected); /* gives it away */
     else
@@ -749,20 +842,29 @@ static int add(struct pfetch *pf, const struct pfetch_request *request,
     return error;
 }
 
-int pfetch_add(struct pfetch *pf, const struct pfetch_request *request)
+int pfetch_add_sized(struct pfetch *pf, const struct pfetch_request *request,
+                     size_t size)
 {
-    return add(pf, request,
-               (struct pfetch_failure){ .cls = PFETCH_CLASS_NONE });
+    return add(pf, request, size,
+               (struct pfetch_failure){ .cls = PFETCH_CLASS_NONE }, true);
 }
 
-int pfetch_reject(struct pfetch *pf, const struct pfetch_request *request,
-                  const struct pfetch_failure *why)
+int pfetch_try_add_sized(struct pfetch *pf,
+                         const struct pfetch_request *request, size_t size)
+{
+    return add(pf, request, size,
+               (struct pfetch_failure){ .cls = PFETCH_CLASS_NONE }, false);
+}
+
+int pfetch_reject_sized(struct pfetch *pf,
+                        const struct pfetch_request *request, size_t size,
+                        const struct pfetch_failure *why)
 {
     struct pfetch_failure rejected = *why;
 
     if (rejected.cls == PFETCH_CLASS_NONE)
         rejected.cls = PFETCH_CLASS_URL;
-    return add(pf, request, rejected);
+    return add(pf, request, size, rejected, true);
 }
 
 /* --- the end --------------------------------------------------------------- */
@@ -830,7 +932,7 @@ enum pfetch_end pfetch_finish(struct pfetch *pf, struct pfetch_failure *why)
 
 /* --- counters -------------------------------------------------------------- */
 
-void pfetch_get_counters(const struct pfetch *pf, struct pfetch_counters *c)
+static void get_counters(const struct pfetch *pf, struct pfetch_counters *c)
 {
     const struct pf_stats *s = &pf->stats;
 
@@ -853,4 +955,14 @@ void pfetch_get_counters(const struct pfetch *pf, struct pfetch_counters *c)
     c->connections_opened = pf_stat_get(&s->connections_opened);
     c->connections_reused = pf_stat_get(&s->connections_reused);
     c->connections_discarded = pf_stat_get(&s->connections_discarded);
+}
+
+void pfetch_get_counters_sized(const struct pfetch *pf,
+                               struct pfetch_counters *counters, size_t size)
+{
+    struct pfetch_counters all;
+
+    get_counters(pf, &all);
+    memset(counters, 0, size);
+    memcpy(counters, &all, size < sizeof(all) ? size : sizeof(all));
 }

@@ -51,6 +51,21 @@
  * until something that began after that comes through.  If nothing does for
  * limits.shortage_ms it is not going to pass.
  *
+ * The window (options.ordered).  Results are delivered in the order in which
+ * jobs were added, so one that is begun long before its turn only fills the
+ * spool.  Jobs are numbered (job->seq), and none is begun whose number is
+ * window_end or above: the number of the oldest job that is not delivered yet
+ * plus the size of the window.  Two invariants make that cheap.  The window
+ * only moves forward, so a job that has been popped once is inside for good.
+ * And a job that comes back goes to the front of its host's list, where those
+ * that were never popped stand in order behind it.  So when the first job of
+ * a host is beyond the window, all of its list is, and the host waits in one
+ * more heap, `ahead`, by the number of that job, until pf_urlqueue_advance()
+ * has moved the window there: O(log hosts).  No deadlock: the oldest job is
+ * never beyond the window, whatever holds it up is a time or a job that comes
+ * back, and of the jobs that may go before it there are only as many as the
+ * window has.
+ *
  * Sleeping workers: all but one wait on `runnable` without a deadline; one,
  * the timekeeper, waits on `due` until the first timer, and is told of every
  * earlier one.  So a retry that comes due wakes one worker, and a push wakes
@@ -95,6 +110,7 @@ int pf_urlqueue_init(struct pf_urlqueue *queue,
     pf_cond_init(&queue->due);
     pf_job_list_init(&queue->concluded);
     queue->last_ready = &queue->first_ready;
+    queue->window_end = limits->window > 0 ? limits->window : UINT64_MAX;
     return 0;
 }
 
@@ -125,15 +141,25 @@ static int64_t gate(const struct pf_host *host)
     return later(host->hold_until_us, host->next_start_us);
 }
 
+/* The first job of the host's list that the window allows; NULL: none. */
+static struct pfetch_job *first_waiting(const struct pf_urlqueue *queue,
+                                        const struct pf_host *host)
+{
+    struct pfetch_job *job = host->waiting.first;
+
+    return job == NULL || job->seq >= queue->window_end ? NULL : job;
+}
+
 /* When the host is to be looked at again; PF_NEVER: when a job of it comes
- * back.  In the past or now: it may run. */
-static int64_t next_look(const struct pf_host *host)
+ * back, or the window moves.  In the past or now: it may run. */
+static int64_t next_look(const struct pf_urlqueue *queue,
+                         const struct pf_host *host)
 {
     const struct pf_heap_node *earliest = pf_heap_min(&host->delayed);
 
     if (pf_host_is_busy(host))
         return PF_NEVER;
-    if (host->waiting.first != NULL)
+    if (first_waiting(queue, host) != NULL)
         return gate(host);
     return earliest == NULL ? PF_NEVER : later(gate(host), earliest->key);
 }
@@ -150,6 +176,9 @@ static void place_locked(struct pf_urlqueue *queue, struct pf_host *host,
     if (host->place == PF_HOST_TIMED)
         pf_heap_remove(&queue->timers, &host->timer);
     host->place = PF_HOST_IDLE;
+    if (host->is_ahead)
+        pf_heap_remove(&queue->ahead, &host->ahead);
+    host->is_ahead = false;
     if (pf_host_is_unused(host)) {
         look_us = later(later(host->hold_until_us, host->keep_until_us),
                         /* A new one would begin with the credit anew. */
@@ -159,7 +188,13 @@ static void place_locked(struct pf_urlqueue *queue, struct pf_host *host,
             return;
         }
     } else {
-        look_us = next_look(host);
+        look_us = next_look(queue, host);
+    }
+    /* A job beyond the window counts for nothing until that has moved. */
+    if (host->waiting.first != NULL && first_waiting(queue, host) == NULL) {
+        host->is_ahead = true;
+        pf_heap_insert(&queue->ahead, &host->ahead,
+                       (int64_t)host->waiting.first->seq);
     }
     if (look_us <= now_us) {
         host->place = PF_HOST_READY;
@@ -185,9 +220,25 @@ static void enter_locked(struct pf_urlqueue *queue, struct pfetch_job *job,
         pf_heap_insert(&queue->expiries, &job->expiry, job->deadline_us);
 }
 
+static bool has_window(const struct pf_urlqueue *queue)
+{
+    return queue->limits.window > 0;
+}
+
 static void wait_locked(struct pf_urlqueue *queue, struct pfetch_job *job)
 {
     pf_job_list_append(&job->host->waiting, job);
+    enter_locked(queue, job, PF_JOB_WAITING);
+}
+
+/* A job that has had its turn before: with a window to the front. */
+static void wait_again_locked(struct pf_urlqueue *queue,
+                              struct pfetch_job *job)
+{
+    if (has_window(queue))
+        pf_job_list_prepend(&job->host->waiting, job);
+    else
+        pf_job_list_append(&job->host->waiting, job);
     enter_locked(queue, job, PF_JOB_WAITING);
 }
 
@@ -284,7 +335,7 @@ static void unpark_locked(struct pf_urlqueue *queue, struct pf_host *host,
         if (origin->state == PF_ORIGIN_DOWN)
             conclude_locked(queue, job, PF_ORDER_HOST_DOWN);
         else
-            wait_locked(queue, job);
+            wait_again_locked(queue, job);
     }
     if (origin->state != PF_ORIGIN_DOWN)
         return;
@@ -321,7 +372,7 @@ static void origin_answers_locked(struct pf_urlqueue *queue,
     /* Another job may have brought the answer while the probe waits. */
     if (origin->probe != NULL && origin->probe->place == PF_JOB_DELAYED) {
         take_out_locked(queue, origin->probe);
-        wait_locked(queue, origin->probe);
+        wait_again_locked(queue, origin->probe);
     }
     origin->probe = NULL;
     unpark_locked(queue, job->host, origin);
@@ -489,7 +540,8 @@ static void fire_timers_locked(struct pf_urlqueue *queue, int64_t now_us)
            && node->key <= now_us) {
         struct pf_host *host = pf_host_of_timer(node);
 
-        queue->delayed -= pf_host_wake_delayed(host, now_us);
+        queue->delayed -= pf_host_wake_delayed(host, now_us,
+                                               has_window(queue));
         place_locked(queue, host, now_us);
     }
 }
@@ -521,7 +573,7 @@ static struct pfetch_job *take_job_locked(struct pf_urlqueue *queue,
 {
     struct pfetch_job *job;
 
-    while ((job = host->waiting.first) != NULL) {
+    while ((job = first_waiting(queue, host)) != NULL) {
         struct pf_origin *origin = job->origin;
 
         take_out_locked(queue, job);
@@ -565,9 +617,10 @@ static struct pfetch_job *take_turn_locked(struct pf_urlqueue *queue,
         if (queue->first_ready == NULL)
             queue->last_ready = &queue->first_ready;
         host->place = PF_HOST_IDLE;
-        queue->delayed -= pf_host_wake_delayed(host, now_us);
+        queue->delayed -= pf_host_wake_delayed(host, now_us,
+                                               has_window(queue));
         /* It may have been held back while it stood in the ring. */
-        if (next_look(host) <= now_us)
+        if (next_look(queue, host) <= now_us)
             job = take_job_locked(queue, host, now_us);
         if (job != NULL) {
             job->order = PF_ORDER_RUN;
@@ -811,7 +864,8 @@ static int find_place_host_locked(struct pf_urlqueue *queue,
     return 0;
 }
 
-int pf_urlqueue_reserve(struct pf_urlqueue *queue, struct pfetch_job *job)
+static int reserve(struct pf_urlqueue *queue, struct pfetch_job *job,
+                   bool may_wait)
 {
     int error;
 
@@ -827,6 +881,10 @@ int pf_urlqueue_reserve(struct pf_urlqueue *queue, struct pfetch_job *job)
             break;
         if (job->place_host != NULL)
             place_locked(queue, job->place_host, clock_us(queue));
+        if (!may_wait) {
+            error = PFETCH_EAGAIN;
+            break;
+        }
         queue->is_full_waited = true;
         pf_cond_wait(&queue->not_full, &queue->lock);
     }
@@ -840,6 +898,16 @@ int pf_urlqueue_reserve(struct pf_urlqueue *queue, struct pfetch_job *job)
     }
     pf_mutex_unlock(&queue->lock);
     return error;
+}
+
+int pf_urlqueue_reserve(struct pf_urlqueue *queue, struct pfetch_job *job)
+{
+    return reserve(queue, job, true);
+}
+
+int pf_urlqueue_try_reserve(struct pf_urlqueue *queue, struct pfetch_job *job)
+{
+    return reserve(queue, job, false);
 }
 
 void pf_urlqueue_release(struct pf_urlqueue *queue, struct pfetch_job *jobs)
@@ -889,6 +957,21 @@ int pf_urlqueue_push(struct pf_urlqueue *queue, struct pfetch_job *job)
     }
     pf_mutex_unlock(&queue->lock);
     return error;
+}
+
+void pf_urlqueue_advance(struct pf_urlqueue *queue, uint64_t oldest)
+{
+    struct pf_heap_node *node;
+    uint64_t end = oldest + queue->limits.window;
+
+    pf_mutex_lock(&queue->lock);
+    if (end > queue->window_end)
+        queue->window_end = end;
+    while ((node = pf_heap_min(&queue->ahead)) != NULL
+           && (uint64_t)node->key < queue->window_end)
+        place_locked(queue, pf_host_of_ahead(node), clock_us(queue));
+    pass_on_locked(queue);
+    pf_mutex_unlock(&queue->lock);
 }
 
 struct pfetch_job *pf_urlqueue_try_pop(struct pf_urlqueue *queue,

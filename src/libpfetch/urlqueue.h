@@ -26,6 +26,8 @@ struct pf_urlqueue_limits {
     unsigned probes;           /* of an origin that is set aside */
     int64_t shortage_ms;       /* how long descriptors or threads may be
                                 * missing */
+    unsigned window;           /* jobs from the oldest undelivered one on that
+                                * may be begun; 0: all */
     int64_t (*now_us)(void *data); /* the clock; NULL: pf_now_us() */
     void *clock_data;
 };
@@ -41,6 +43,10 @@ struct pf_urlqueue {
     struct pf_heap timers;      /* hosts in place PF_HOST_TIMED */
     struct pf_heap expiries;    /* jobs inside that have a deadline */
     struct pf_job_list concluded; /* popped before all others, not to run */
+    struct pf_heap ahead;       /* hosts whose next new job is beyond the
+                                 * window, by that job's number */
+    uint64_t window_end;        /* jobs from this number on are beyond it;
+                                 * UINT64_MAX: there is no window */
     int64_t next_start_us;      /* by limits.interval_us */
     int64_t short_since_us;     /* something is missing here; 0: nothing is */
     int64_t short_until_us;     /* nothing starts before */
@@ -110,9 +116,17 @@ void pf_urlqueue_fini(struct pf_urlqueue *queue);
  * PFETCH_ESTOPPED or PFETCH_ENOMEM: nothing was reserved. */
 int pf_urlqueue_reserve(struct pf_urlqueue *queue, struct pfetch_job *job);
 
+/* As pf_urlqueue_reserve(), but never waits: PFETCH_EAGAIN then. */
+int pf_urlqueue_try_reserve(struct pf_urlqueue *queue,
+                            struct pfetch_job *job);
+
 /* Gives back the places of jobs that are finished, a list linked by `next`,
  * which stays the caller's.  Never waits. */
 void pf_urlqueue_release(struct pf_urlqueue *queue, struct pfetch_job *jobs);
+
+/* With a window: all jobs before number `oldest` have been delivered, the
+ * window begins there.  Never waits. */
+void pf_urlqueue_advance(struct pf_urlqueue *queue, uint64_t oldest);
 
 /* Hands over a job for which a place is reserved.  On PFETCH_ESTOPPED (stopped
  * or closed) or PFETCH_ENOMEM the job stays with the caller.  Never waits. */

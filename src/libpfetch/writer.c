@@ -14,6 +14,17 @@
  * the handler's.  When the handler finds the place unusable no begin() and
  * take() follow for anybody; end() still comes for each job, so that nothing
  * is left behind, and a body that was taken whole may still be committed.
+ *
+ * Spooled.  For a handler that takes one body at a time blocks go to the spool
+ * (spool.c) instead, and a verdict that accepts the body is what makes begin(),
+ * take() and end() of it.
+ *
+ * Ordered.  Verdicts that come before their turn wait in a heap by their
+ * number.  Every job that was accepted gets a number and ends in a verdict,
+ * in whatever way, so each turn comes.  A job whose end() is pending holds up
+ * no other body, only the records after its own: those jobs wait in a list.
+ * The URL queue is told how far the records are, since that is where the
+ * window of jobs that may be begun starts.
  */
 #include "config.h"
 
@@ -23,7 +34,9 @@
 #include "thread.h"
 #include "urlqueue.h"
 
-enum { RELEASE_JOBS = 256 };
+/* Places are given back after so many jobs at the latest; with a window, which
+ * is short and keeps workers waiting, sooner. */
+enum { RELEASE_JOBS = 256, RELEASE_ORDERED_JOBS = 16 };
 
 /* --- the handler's word ---------------------------------------------------- */
 
@@ -46,11 +59,24 @@ static void give_up(struct pf_writer *w, struct pfetch_job *job,
         break_run(w, why);
 }
 
-static void call_begin(struct pf_writer *w, struct pfetch_job *job,
-                       const struct pf_response *r, int64_t offset)
+static bool is_refused(struct pf_writer *w, struct pfetch_job *job)
 {
     struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
-    struct pfetch_response response = {
+
+    if (job->handler_failed)
+        return true;
+    if (!w->is_broken)
+        return false;
+    pfetch_failure_set(&why, PFETCH_CLASS_STOPPED,
+                       "not stored: the run was stopped");
+    give_up(w, job, PFETCH_FAIL, &why);
+    return true;
+}
+
+static void describe(const struct pf_response *r,
+                     struct pfetch_response *response)
+{
+    *response = (struct pfetch_response){
         .http_status = r->status,
         .length_bytes = r->is_decoded ? -1
                         : r->status == 206 ? r->range_total
@@ -62,19 +88,17 @@ static void call_begin(struct pf_writer *w, struct pfetch_job *job,
         .content_type = r->content_type,
         .content_disposition = r->content_disposition,
     };
+}
+
+static void call_begin(struct pf_writer *w, struct pfetch_job *job,
+                       const struct pfetch_response *response, int64_t offset)
+{
+    struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
     enum pfetch_reply reply;
 
-    if (job->handler_failed)
+    if (is_refused(w, job) || w->handler.begin == NULL)
         return;
-    if (w->is_broken) {
-        pfetch_failure_set(&why, PFETCH_CLASS_STOPPED,
-                           "not stored: the run was stopped");
-        give_up(w, job, PFETCH_FAIL, &why);
-        return;
-    }
-    if (w->handler.begin == NULL)
-        return;
-    reply = w->handler.begin(w->handler.self, job, &response, offset, &why);
+    reply = w->handler.begin(w->handler.self, job, response, offset, &why);
     if (reply != PFETCH_GO)
         give_up(w, job, reply, &why);
 }
@@ -85,30 +109,64 @@ static void call_take(struct pf_writer *w, struct pfetch_job *job,
     struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
     enum pfetch_reply reply;
 
-    if (job->handler_failed || size == 0)
-        return;
-    if (w->is_broken) {
-        pfetch_failure_set(&why, PFETCH_CLASS_STOPPED,
-                           "not stored: the run was stopped");
-        give_up(w, job, PFETCH_FAIL, &why);
-        return;
-    }
-    if (w->handler.take == NULL)
+    if (size == 0 || is_refused(w, job) || w->handler.take == NULL)
         return;
     reply = w->handler.take(w->handler.self, job, data, size, &why);
     if (reply != PFETCH_GO)
         give_up(w, job, reply, &why);
 }
 
-/* --- messages -------------------------------------------------------------- */
+/* --- spooled bodies -------------------------------------------------------- */
 
-static void deliver_block(struct pf_writer *w, struct pf_block *block)
+static void spool_block(struct pf_writer *w, const struct pf_block *block)
 {
+    struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
+    struct pfetch_job *job = block->job;
+
+    /* Who takes nothing gets nothing: only begin() and end() are owed. */
+    if (is_refused(w, job) || w->handler.take == NULL)
+        return;
     if (block->response != NULL)
-        call_begin(w, block->job, block->response, block->offset);
-    call_take(w, block->job, block->data, block->size);
-    pf_block_put(w->pool, block);
+        pf_spool_begin(&w->spool, &job->spooled, block->offset,
+                       pf_response_body_length(block->response));
+    if (pf_spool_append(&w->spool, &job->spooled, block->data, block->size,
+                        &why) == 0)
+        return;
+    give_up(w, job, PFETCH_BROKEN, &why);
+    pf_spool_drop(&w->spool, &job->spooled);
 }
+
+/* A body that has been accepted. */
+static void hand_over_body(struct pf_writer *w, struct pfetch_job *job)
+{
+    struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
+    struct pfetch_response response;
+    struct pfetch_record record;
+    const void *data;
+    size_t size = 0;
+
+    /* The last attempt may have had nothing to add. */
+    if (!job->body_begun)
+        pf_spool_begin(&w->spool, &job->spooled, job->body_offset, -1);
+    describe(job->response, &response);
+    pf_job_record(job, &record);
+    response.http_status = job->spooled.offset > 0 ? 206 : 200;
+    response.length_bytes = job->bytes;
+    response.record = &record;
+    call_begin(w, job, &response, job->spooled.offset);
+    while (!job->handler_failed) {
+        if (pf_spool_take(&w->spool, &job->spooled, &data, &size, &why)
+            != 0) {
+            give_up(w, job, PFETCH_BROKEN, &why);
+            break;
+        }
+        if (size == 0)
+            break;
+        call_take(w, job, data, size);
+    }
+}
+
+/* --- the end of a job ------------------------------------------------------ */
 
 static void release_places(struct pf_writer *w)
 {
@@ -122,6 +180,8 @@ static void release_places(struct pf_writer *w)
         pf_job_free(job);
     }
     w->finished_jobs = 0;
+    if (w->is_ordered)
+        pf_urlqueue_advance(w->urls, w->recorded);
 }
 
 /* The job is over: its record, and its end. */
@@ -135,8 +195,25 @@ static void finish_job(struct pf_writer *w, struct pfetch_job *job)
     pf_stat_add(&w->stats->status[job->status], 1);
     job->next = w->finished;
     w->finished = job;
-    if (++w->finished_jobs >= RELEASE_JOBS)
+    w->recorded++;
+    if (++w->finished_jobs >= (w->is_ordered ? RELEASE_ORDERED_JOBS
+                                             : RELEASE_JOBS))
         release_places(w);
+}
+
+/* What becomes of the job is settled.  In order its record may have to wait
+ * for that of another. */
+static void close_job(struct pf_writer *w, struct pfetch_job *job)
+{
+    if (!w->is_ordered) {
+        finish_job(w, job);
+        return;
+    }
+    job->is_closed = true;
+    while ((job = w->unrecorded.first) != NULL && job->is_closed) {
+        pf_job_list_remove(&w->unrecorded, job);
+        finish_job(w, job);
+    }
 }
 
 /* why may be NULL: there was no memory to keep it, or none was given. */
@@ -151,16 +228,32 @@ static void fail_job(struct pfetch_job *job, const struct pfetch_failure *why)
     pf_job_set_verdict(job, PFETCH_STATUS_FAILED, why->cls, why->text);
 }
 
-static void deliver_verdict(struct pf_writer *w, struct pfetch_job *job)
+/* The rest of a body that is accepted: all of it, if it was spooled; begin()
+ * of an empty one, which had no block to carry it. */
+static void complete_body(struct pf_writer *w, struct pfetch_job *job)
+{
+    struct pfetch_response response;
+
+    if (w->is_spooled) {
+        hand_over_body(w, job);
+    } else if (!job->body_begun) {
+        describe(job->response, &response);
+        call_begin(w, job, &response, job->body_offset);
+    }
+}
+
+static void conclude_job(struct pf_writer *w, struct pfetch_job *job)
 {
     struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
     enum pfetch_reply reply = PFETCH_GO;
     struct pfetch_record record;
     bool was_ok;
 
-    /* An empty body had no block to carry its begin(). */
-    if (job->status == PFETCH_STATUS_OK && !job->body_begun)
-        call_begin(w, job, job->response, job->body_offset);
+    if (w->is_ordered)
+        pf_job_list_append(&w->unrecorded, job);
+    if (job->status == PFETCH_STATUS_OK && !job->handler_failed)
+        complete_body(w, job);
+    pf_spool_drop(&w->spool, &job->spooled);
     if (job->handler_failed)
         fail_job(job, job->handler_why);
     was_ok = job->status == PFETCH_STATUS_OK;
@@ -179,7 +272,47 @@ static void deliver_verdict(struct pf_writer *w, struct pfetch_job *job)
         if (reply == PFETCH_BROKEN)
             break_run(w, &why);
     }
-    finish_job(w, job);
+    close_job(w, job);
+}
+
+/* --- messages -------------------------------------------------------------- */
+
+static void deliver_block(struct pf_writer *w, struct pf_block *block)
+{
+    struct pfetch_response response;
+
+    if (w->is_spooled) {
+        spool_block(w, block);
+    } else {
+        if (block->response != NULL) {
+            describe(block->response, &response);
+            call_begin(w, block->job, &response, block->offset);
+        }
+        call_take(w, block->job, block->data, block->size);
+    }
+    pf_block_put(w->pool, block);
+}
+
+static void deliver_verdict(struct pf_writer *w, struct pfetch_job *job)
+{
+    struct pf_heap_node *node;
+
+    if (!w->is_ordered) {
+        conclude_job(w, job);
+        return;
+    }
+    if (job->seq != w->turn) {
+        pf_heap_insert(&w->early, &job->delay, (int64_t)job->seq);
+        return;
+    }
+    w->turn++;
+    conclude_job(w, job);
+    while ((node = pf_heap_min(&w->early)) != NULL
+           && (uint64_t)node->key == w->turn) {
+        (void)pf_heap_pop(&w->early); /* it is node */
+        w->turn++;
+        conclude_job(w, pf_job_of_delay(node));
+    }
 }
 
 static void deliver_settled(struct pf_writer *w, struct pfetch_job *job)
@@ -196,7 +329,7 @@ static void deliver_settled(struct pf_writer *w, struct pfetch_job *job)
         if (job->settle_reply == PFETCH_BROKEN)
             break_run(w, &why);
     }
-    finish_job(w, job);
+    close_job(w, job);
 }
 
 static void deliver(struct pf_writer *w, struct pf_msg *msg)
@@ -247,6 +380,8 @@ static void *run(void *arg)
 
 int pf_writer_start(struct pf_writer *w)
 {
+    w->early.root = NULL;
+    pf_job_list_init(&w->unrecorded);
     /* Handlers are anybody's code: they get a full stack. */
     return pf_thread_start(&w->thread, "pfetch writer", 0, run, w) == 0
                ? 0 : PFETCH_ETHREAD;

@@ -6,6 +6,8 @@
 #define PF_WRITER_H
 
 #include "block.h"
+#include "heap.h"
+#include "joblist.h"
 #include "pfetch.h"
 #include "resultqueue.h"
 #include "stats.h"
@@ -24,6 +26,9 @@ struct pf_writer {
     /* Called once the handler finds the place unusable; never waits. */
     void (*on_broken)(void *user, const struct pfetch_failure *why);
     void *user;
+    bool is_spooled;            /* the handler gets whole bodies, one after
+                                 * the other */
+    bool is_ordered;            /* in the order of job->seq; spooled as well */
 
     pthread_t thread;
 
@@ -32,6 +37,13 @@ struct pf_writer {
     struct pfetch_job *finished; /* a list: not yet told to the URL queue */
     size_t finished_jobs;       /* in that list */
     bool is_broken;             /* no begin and take any more */
+    struct pf_spool spool;      /* initialised before start */
+    struct pf_heap early;       /* ordered: verdicts that came before their
+                                 * turn, by job->seq, in job->delay */
+    uint64_t turn;              /* ordered: whose turn it is to be handed over */
+    struct pf_job_list unrecorded; /* ordered: handed over, but the record has
+                                 * to wait for one that is pending */
+    uint64_t recorded;          /* ordered: jobs whose record is out */
 };
 
 /* 0 or PFETCH_ETHREAD. */
