@@ -19,6 +19,48 @@ extern "C" {
 
 void pfetch_null_create(struct pfetch_handler *handler);
 
+/* --- stdout: bodies into one descriptor ------------------------------------ */
+
+enum pfetch_stdout_format {
+    PFETCH_STDOUT_BODIES = 0, /* one body after the other, nothing between */
+    PFETCH_STDOUT_JSONL,      /* one JSON object a line: the record, and the
+                               * body as "body" if it is UTF-8 of at most 4 MiB,
+                               * else as "body_base64" */
+    PFETCH_STDOUT_FRAMED      /* a header line, a JSON object that begins with
+                               * {"length":N, and N bytes of body */
+};
+
+struct pfetch_stdout_options {
+    size_t size;              /* set by pfetch_stdout_options_init() */
+    int fd;                   /* 1; stays the caller's, and open until
+                               * pfetch_stdout_free() */
+    const char *name;         /* "standard output": for messages; borrowed */
+    enum pfetch_stdout_format format; /* PFETCH_STDOUT_BODIES */
+};
+
+void pfetch_stdout_options_init_sized(struct pfetch_stdout_options *options,
+                                      size_t size);
+
+static inline void pfetch_stdout_options_init(
+    struct pfetch_stdout_options *options)
+{
+    pfetch_stdout_options_init_sized(options, sizeof(*options));
+}
+
+/* A serial handler: each body comes whole.  URLs that failed have a line or a
+ * frame without a body, but nothing among bare bodies; those that plan()
+ * or the engine turned away before (no URL, skipped) have none.  A write that
+ * fails, EPIPE too, ends the run (PFETCH_BROKEN, class local).  While nobody
+ * reads, the writer waits, and so do the downloads; once the run has been
+ * stopped and its grace time is over a reader has 100 ms to read on, else the
+ * output ends where it is.  0, PFETCH_ENOMEM or PFETCH_EINVAL. */
+int pfetch_stdout_create(struct pfetch_handler *handler,
+                         const struct pfetch_stdout_options *options,
+                         struct pfetch_failure *why);
+
+/* After pfetch_free().  A handler whose self is NULL is allowed. */
+void pfetch_stdout_free(struct pfetch_handler *handler);
+
 /* --- dir: one file a URL in a directory ----------------------------------- */
 
 /* How a URL becomes a file name, before equal names are numbered. */

@@ -239,13 +239,35 @@ static void fit_limits(struct run *run)
     run->workers_asked = engine->workers;
 }
 
+static int create_stdout(struct run *run, enum pfetch_stdout_format format)
+{
+    struct pfetch_stdout_options options;
+    struct pfetch_failure why;
+
+    pfetch_stdout_options_init(&options);
+    options.format = format;
+    if (pfetch_stdout_create(&run->handler, &options, &why) == 0)
+        return EXIT_OK;
+    pf_msg_error("%s", why.text);
+    return EXIT_LOCAL;
+}
+
 static int create_handler(struct run *run)
 {
     struct pfetch_failure why;
 
-    if (run->opts.handler == PF_OPTS_NULL) {
+    switch (run->opts.handler) {
+    case PF_OPTS_NULL:
         pfetch_null_create(&run->handler);
         return EXIT_OK;
+    case PF_OPTS_STDOUT:
+        return create_stdout(run, PFETCH_STDOUT_BODIES);
+    case PF_OPTS_STDOUT_JSONL:
+        return create_stdout(run, PFETCH_STDOUT_JSONL);
+    case PF_OPTS_STDOUT_FRAMED:
+        return create_stdout(run, PFETCH_STDOUT_FRAMED);
+    default: /* dir */
+        break;
     }
     run->opts.dir.on_notice = take_notice;
     run->opts.dir.is_kept = is_kept;
@@ -422,7 +444,7 @@ static int conclude(struct run *run)
 {
     const struct pf_summary *summary = &run->summary;
     struct pf_ending ending = {
-        .noun = run->opts.handler == PF_OPTS_NULL ? "URL" : "file",
+        .noun = run->opts.handler == PF_OPTS_DIR ? "file" : "URL",
         .dry_run = run->opts.engine.dry_run,
         .elapsed_ms = pf_clock_ms() - run->start_ms,
         .stopped_by = name_stop(run),
@@ -487,6 +509,8 @@ static void free_run(struct run *run)
 
     if (run->opts.handler == PF_OPTS_DIR)
         pfetch_dir_free(&run->handler);
+    else if (run->opts.handler >= PF_OPTS_STDOUT)
+        pfetch_stdout_free(&run->handler);
     (void)pf_report_close(&run->report, &why);
     (void)pf_report_close(&run->plan, &why);
     pf_input_free(run->input);

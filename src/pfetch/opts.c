@@ -123,7 +123,12 @@ static bool check_statuses(struct parser *parser, const char *value);
 static bool check_algo(struct parser *parser, const char *value);
 
 static const struct choice handlers[] = {
-    {"dir", PF_OPTS_DIR}, {"null", PF_OPTS_NULL}, {NULL, 0}};
+    {"dir", PF_OPTS_DIR},
+    {"null", PF_OPTS_NULL},
+    {"stdout", PF_OPTS_STDOUT},
+    {"stdout:jsonl", PF_OPTS_STDOUT_JSONL},
+    {"stdout:framed", PF_OPTS_STDOUT_FRAMED},
+    {NULL, 0}};
 
 static const struct choice names[] = {
     {"basename", PFETCH_DIR_NAME_BASENAME},
@@ -186,7 +191,17 @@ static const struct option_spec specs[] = {
     {.name = "handler", .kind = KIND_CHOICE, .group = GROUP_OUTPUT,
      .argument = "SPEC", .preset = "dir", .offset = FIELD(handler),
      .choices = handlers,
-     .help = "dir: one file a URL; null: drop what comes"},
+     .help = "dir: one file a URL; null: drop what comes; stdout: bodies to "
+             "standard output; stdout:jsonl, stdout:framed: with their "
+             "records"},
+    {.name = "ordered", .kind = KIND_SWITCH, .group = GROUP_OUTPUT,
+     .offset = FIELD(engine.ordered),
+     .help = "results in the order of the list"},
+    {.name = "spool-limit", .kind = KIND_SIZE, .group = GROUP_OUTPUT,
+     .argument = "BYTES", .preset = "32M",
+     .offset = FIELD(spool_limit_bytes), .min = 0, .max = (int64_t)1 << 50,
+     .help = "memory for bodies that wait for their turn; beyond it they go "
+             "to a temporary file in $TMPDIR"},
     {.name = "name", .kind = KIND_STORE, .group = GROUP_OUTPUT,
      .common = true, .argument = "MODE", .preset = "basename",
      .offset = FIELD(name), .choices = names, .store = store_name,
@@ -1252,6 +1267,7 @@ static void set_defaults(struct pf_opts *opts)
     opts->handler = PF_OPTS_DIR;
     opts->name = PFETCH_DIR_NAME_BASENAME;
     opts->exist = PFETCH_DIR_EXIST_AUTO;
+    opts->spool_limit_bytes = (int64_t)opts->engine.spool_limit_bytes;
     opts->grace_ms = 2000;
     opts->verbosity = PF_NORMAL;
     opts->glob = true;
@@ -1272,7 +1288,10 @@ static const char *environment(const char *name)
 static void apply_environment(struct pf_opts *opts)
 {
     struct pfetch_options *engine = &opts->engine;
+    const char *directory = environment("TMPDIR");
 
+    if (directory != NULL)
+        engine->spool_dir = directory;
     if (engine->cacert == NULL && engine->capath == NULL) {
         engine->cacert = environment("CURL_CA_BUNDLE");
         if (engine->cacert == NULL) {
@@ -1342,6 +1361,10 @@ static const char *check_together(const struct pf_opts *opts)
     if (opts->engine.dry_run && opts->results != NULL &&
         strcmp(opts->results, "-") == 0)
         return "--dry-run and --results - both write to standard output";
+    if (opts->handler >= PF_OPTS_STDOUT && opts->results != NULL &&
+        strcmp(opts->results, "-") == 0)
+        return "--handler stdout and --results - both write to standard "
+               "output";
     return NULL;
 }
 
@@ -1375,6 +1398,7 @@ enum pf_opts_action pf_opts_parse(struct pf_opts *opts, int argc, char **argv,
     apply_environment(opts);
     opts->engine.headers = opts->headers.at;
     opts->engine.resolve = opts->resolve.at;
+    opts->engine.spool_limit_bytes = (size_t)opts->spool_limit_bytes;
     opts->dir.name = (enum pfetch_dir_name)opts->name;
     opts->dir.exist = (enum pfetch_dir_exist)opts->exist;
     opts->dir.dry_run = opts->engine.dry_run;

@@ -16,7 +16,13 @@
 #include "pfetch_handlers.h"
 #include "shard.h"
 
-enum pf_opts_handler { PF_OPTS_DIR, PF_OPTS_NULL };
+enum pf_opts_handler {
+    PF_OPTS_DIR,
+    PF_OPTS_NULL,
+    PF_OPTS_STDOUT,
+    PF_OPTS_STDOUT_JSONL,
+    PF_OPTS_STDOUT_FRAMED
+};
 
 /* An option that may be given several times. */
 struct pf_texts {
@@ -40,6 +46,7 @@ struct pf_opts {
     const char *config;      /* "": where it usually is; NULL: none */
     struct pf_conffile conffile; /* what was read of it */
     int handler;             /* enum pf_opts_handler */
+    int64_t spool_limit_bytes;
     int name;                /* enum pfetch_dir_name */
     int exist;               /* enum pfetch_dir_exist */
     int64_t grace_ms;

@@ -21,7 +21,7 @@ fi
 
 exported=$(nm -D --defined-only "$lib" | awk '{ print $3 }' |
     sed 's/@.*//' | grep -vE '^(PFETCH_[0-9]+|_init|_fini)$')
-declared=$(sed -n '/^static/d; s/^[^ *].*[ *]\(pfetch_[a-z_]*\)(.*/\1/p' \
+declared=$(sed -n '/^static/d; /^\/\*/d; s/^[^ *].*[ *]\(pfetch_[a-z_]*\)(.*/\1/p' \
     "$srcdir"/../src/include/*.h | sort -u)
 
 empty "everything exported is called pfetch_*" \
