@@ -317,6 +317,42 @@ static bool is_given_up(const struct entry *e)
                && e->take_reply != PFETCH_GO);
 }
 
+static bool is_spooled(const struct run *run)
+{
+    return run->handler.serial || run->options.ordered;
+}
+
+/* What begin of a spooled body promises. */
+static void check_spooled_begin(struct run *run, struct entry *e,
+                                const struct pfetch_response *response)
+{
+    if (run->current != NULL || e->begins > 0)
+        broken(run, e, "begin in the middle of a body");
+    if (response->record == NULL
+        || response->record->status != PFETCH_STATUS_OK
+        || response->record->bytes != response->length_bytes)
+        broken(run, e, "begin before the verdict is known");
+    run->current = e;
+}
+
+static void check_spooled_end(struct run *run, struct entry *e,
+                              const struct pfetch_record *record)
+{
+    if (run->current != (e->begins > 0 ? e : NULL))
+        broken(run, e, "end in the middle of another body");
+    if (e->begins > 0 && record->status != PFETCH_STATUS_OK
+        && !is_given_up(e))
+        broken(run, e, "a body that failed was begun");
+    run->current = NULL;
+}
+
+static void check_order(struct run *run, struct entry *e, unsigned *last)
+{
+    if (run->options.ordered && e->n < *last)
+        broken(run, e, "out of order");
+    *last = e->n + 1;
+}
+
 static enum pfetch_reply on_begin(void *self, struct pfetch_job *job,
                                   const struct pfetch_response *response,
                                   int64_t offset, struct pfetch_failure *why)
@@ -335,6 +371,10 @@ static enum pfetch_reply on_begin(void *self, struct pfetch_job *job,
         broken(run, e, "the status of begin does not fit the offset");
     if (response->http_status != 200 && response->http_status != 206)
         broken(run, e, "begin for a status that cannot be accepted");
+    if (is_spooled(run))
+        check_spooled_begin(run, e, response);
+    else if (response->record != NULL)
+        broken(run, e, "a record in begin");
     e->begins++;
     e->size = e->last_offset = offset;
     e->declared = response->length_bytes;
@@ -386,6 +426,8 @@ static enum pfetch_reply on_take(void *self, struct pfetch_job *job,
         broken(run, e, "take before begin");
     if (size == 0)
         broken(run, e, "take of nothing");
+    if (is_spooled(run) && run->current != e)
+        broken(run, e, "take in the middle of another body");
     e->takes++;
     if (e->is_compared)
         compare(e, data, size);
@@ -406,6 +448,9 @@ static enum pfetch_reply on_end(void *self, struct pfetch_job *job,
 
     check_called(run, e, job);
     e->ends++;
+    if (is_spooled(run))
+        check_spooled_end(run, e, record);
+    check_order(run, e, &run->ended);
     if (record->request->user != e)
         broken(run, e, "end with another job's record");
     if (record->status == PFETCH_STATUS_OK) {
@@ -446,6 +491,7 @@ static void check_record(struct run *run, struct entry *e,
     check_writer(run, e);
     if (e->records++ > 0)
         broken(run, e, "two records");
+    check_order(run, e, &run->recorded);
     if (r->request->n != e->n + 1)
         broken(run, e, "the number of the request has changed");
     if ((r->status == PFETCH_STATUS_FAILED) != (r->cls != PFETCH_CLASS_NONE))

@@ -124,6 +124,10 @@ struct run {
     bool has_writer;
     atomic_flag planning;
     unsigned owed;                 /* writer only: ends said, no record yet */
+    struct entry *current;         /* writer only: spooled, between begin and
+                                    * end */
+    unsigned ended, recorded;      /* writer only: ordered, the number of the
+                                    * last one plus 1 */
     _Atomic unsigned records;
     _Atomic unsigned dones;
     pthread_mutex_t lock;          /* guards broken */
