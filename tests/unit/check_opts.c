@@ -242,7 +242,7 @@ static const struct bad {
     {"--max-size", "-1"},
     {"--max-size", "9223372036854775808"},
     {"--max-size", "8388608T"},
-    {"--handler", "stdout"},
+    {"--handler", "stdout:xml"},
     {"--handler", ""},
     {"--name", "base"},
     {"--name", "BASENAME"},
