@@ -245,7 +245,6 @@ static enum pfetch_reply begin(void *self, struct pfetch_job *job,
                            "before this", out->options.name);
         return PFETCH_FAIL;
     }
-    out->is_partial = false;
     switch (out->options.format) {
     case PFETCH_STDOUT_BODIES:
         break;
@@ -288,9 +287,10 @@ static enum pfetch_reply put_failed(struct out *out,
                                     const struct pfetch_record *record,
                                     struct pfetch_failure *why)
 {
+    enum pfetch_reply reply;
+
     if (out->is_over || out->options.format == PFETCH_STDOUT_BODIES)
         return PFETCH_GO;
-    out->is_partial = false;
     if (out->options.format == PFETCH_STDOUT_FRAMED) {
         pf_frame_header(&out->pending, record, 0);
     } else {
@@ -298,7 +298,10 @@ static enum pfetch_reply put_failed(struct out *out,
         pf_json_record(&out->pending, record);
         pf_json_word(&out->pending, "}\n");
     }
-    return flush(out, job, why);
+    reply = flush(out, job, why);
+    if (reply == PFETCH_GO)
+        out->is_partial = false;
+    return reply;
 }
 
 static enum pfetch_reply end(void *self, struct pfetch_job *job,
