@@ -480,7 +480,6 @@ START_TEST(test_a_stop_ends_a_blocked_stdout)
     struct pfetch_handler out;
     struct pfetch_stdout_options options;
     struct pfetch_failure why;
-    unsigned failed = 0;
     char path[80];
     int fds[2];
     int64_t begun;
@@ -497,19 +496,19 @@ START_TEST(test_a_stop_ends_a_blocked_stdout)
         (void)snprintf(path, sizeof(path), "/size=%d/x%u", SIZE, i);
         (void)run_add_path(run, &server, path);
     }
-    snprintf(path, sizeof(path), "/size=%d/x%u", SIZE, N - 1u);
+    /* With what the writer has and the blocks of the pool no more than these
+     * few are sure to be asked for. */
+    (void)snprintf(path, sizeof(path), "/size=%d/x%u", SIZE, 5u);
     faultd_wait_hits(&server, path, 1);
     begun = now_ms();
     pfetch_stop(run->pf, 100);
     run_finish(run);
     if (!is_slow())
         ck_assert_int_lt(now_ms() - begun, 5000);
+    /* Not even the first fits into the pipe. */
     for (unsigned i = 0; i < N; i++)
-        if (run->entries[i].status == PFETCH_STATUS_FAILED) {
+        if (run->entries[i].status != PFETCH_STATUS_NOT_ATTEMPTED)
             expect_failed(&run->entries[i], PFETCH_CLASS_STOPPED);
-            failed++;
-        }
-    ck_assert_uint_gt(failed, N / 2);
     /* O_NONBLOCK was not forced on those who share the pipe. */
     ck_assert_int_eq(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
     pfetch_stdout_free(&out);
