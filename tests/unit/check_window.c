@@ -258,7 +258,7 @@ START_TEST(whole_runs_come_to_their_end)
 {
     struct pf_urlqueue_limits limits = usual_limits();
     struct running running[WORKERS] = { { .job = NULL } };
-    unsigned jobs = 200 + (unsigned)_i * 10, busy = 0;
+    unsigned jobs = 200 + (unsigned)_i * 10, busy = 0, rounds = 0;
 
     draw = (uint64_t)_i * 7919 + 1;
     limits.per_host = _i % 3 == 0 ? 2 : 0;
@@ -268,6 +268,7 @@ START_TEST(whole_runs_come_to_their_end)
     while (oldest < jobs) {
         int64_t next = PF_NEVER, wake_us = PF_NEVER;
 
+        REQUIRE(++rounds < 1000 * jobs);
         while (pushed < jobs && pushed < oldest + 100) {
             char host[8];
 
@@ -302,7 +303,8 @@ START_TEST(whole_runs_come_to_their_end)
             next = wake_us;
         if (pushed < jobs && _i % 2 == 1 && now + MS < next)
             next = now + MS;
-        REQUIRE(next != PF_NEVER || pushed < jobs || oldest == jobs
+        REQUIRE(next != PF_NEVER || oldest == jobs
+                || (pushed < jobs && pushed < oldest + 100)
                 || queue.concluded.first != NULL
                 || queue.first_ready != NULL);
         if (next != PF_NEVER && next > now)
