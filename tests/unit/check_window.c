@@ -288,6 +288,7 @@ START_TEST(whole_runs_come_to_their_end)
                 break;
             if (job->order != PF_ORDER_RUN) {
                 leave_with(job, PF_CONTACT_NONE);
+                next = now; /* that may have set others free */
                 continue;
             }
             REQUIRE(job->seq < oldest + WINDOW);
