@@ -190,20 +190,23 @@ static void place_locked(struct pf_urlqueue *queue, struct pf_host *host,
     } else {
         look_us = next_look(queue, host);
     }
-    /* A job beyond the window counts for nothing until that has moved. */
-    if (host->waiting.first != NULL && first_waiting(queue, host) == NULL) {
-        host->is_ahead = true;
-        pf_heap_insert(&queue->ahead, &host->ahead,
-                       (int64_t)host->waiting.first->seq);
-    }
     if (look_us <= now_us) {
         host->place = PF_HOST_READY;
         host->next_ready = NULL;
         *queue->last_ready = host;
         queue->last_ready = &host->next_ready;
-    } else if (look_us != PF_NEVER) {
+        return;
+    }
+    if (look_us != PF_NEVER) {
         host->place = PF_HOST_TIMED;
         pf_heap_insert(&queue->timers, &host->timer, look_us);
+    }
+    /* A job beyond the window counts for nothing until that has moved.  In the
+     * ring this is found out when the turn comes. */
+    if (host->waiting.first != NULL && first_waiting(queue, host) == NULL) {
+        host->is_ahead = true;
+        pf_heap_insert(&queue->ahead, &host->ahead,
+                       (int64_t)host->waiting.first->seq);
     }
 }
 
