@@ -22,9 +22,9 @@
 int pf_place_open(const char *dir, bool create, struct pfetch_failure *why);
 
 /* The directories used last stay open: most lines need the one of the line
- * before, and with a fan-out an end needs the one of its begin.  (Enough for
- * all of 256 would save 2 microseconds a file more, and take 256 descriptors.)
- * A walk belongs to one thread; the handler has two. */
+ * before, and with a fan-out an end needs the one of its begin, some files ago.
+ * (Measured with --fan-out 256 on tmpfs: 4 of 33 microseconds a file are due to
+ * it with 32 directories open, 3 with all of them, 7 with one.)  A walk belongs to one thread; the handler has two. */
 enum { PF_WALK_DIRS = PFETCH_DIR_DESCRIPTORS / 2 };
 
 struct pf_walk_dir {

@@ -135,7 +135,7 @@ struct pfetch_dir_options {
 
 /* Descriptors that the handler may keep open for directories below its own,
  * beside one for each body it is being given. */
-enum { PFETCH_DIR_DESCRIPTORS = 32 };
+enum { PFETCH_DIR_DESCRIPTORS = 64 };
 
 void pfetch_dir_options_init(struct pfetch_dir_options *options);
 

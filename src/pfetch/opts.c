@@ -591,7 +591,7 @@ static bool store_name(struct parser *parser, char *value)
     struct pfetch_failure why;
 
     parser->opts->dir.name_template = NULL;
-    if (strpbrk(value, "{}/") == NULL)
+    if (strpbrk(value, "{}/") == NULL) /* a constant is a misspelled mode */
         return store_choice(parser, value);
     if (!pfetch_dir_template_check(value, &why))
         return complain(parser, "%s", why.text);
