@@ -30,7 +30,8 @@ _pfetch()
         compopt -o filenames 2>/dev/null
         return ;;
     --handler)
-        mapfile -t COMPREPLY < <(compgen -W 'dir null stdout stdout:jsonl stdout:framed' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'dir null stdout stdout:jsonl stdout:framed
+            exec: exec-each:' -- "$cur")
         return ;;
     --name)
         mapfile -t COMPREPLY < <(compgen -W 'basename path hash number' \
@@ -62,7 +63,7 @@ _pfetch()
     --connect-timeout | --stall-timeout | --max-size | --max-redirs | \
     -H | --header | -A | --user-agent | -e | --referer | -u | --user | \
     --bearer | -x | --proxy | --noproxy | --resolve | --interface | \
-    --spool-limit)
+    --spool-limit | --handler-jobs)
         return ;;
     esac
 
@@ -70,8 +71,8 @@ _pfetch()
         -i --input-file -0 --null --no-null --checksums --base
         --glob --no-glob --shard --config --no-config
         --dry-run --no-dry-run
-        -o --output-dir --handler --ordered --no-ordered --spool-limit
-        --name --fan-out --exist
+        -o --output-dir --handler --handler-jobs --ordered --no-ordered
+        --spool-limit --name --fan-out --exist
         --remote-time --no-remote-time --resume --no-resume --checksum
         -t --threads --per-host --rate --host-rate --host --limit-rate
         --max-idle --grace

@@ -157,6 +157,83 @@ int pfetch_dir_create(struct pfetch_handler *handler,
  * self is NULL is allowed. */
 void pfetch_dir_free(struct pfetch_handler *handler);
 
+/* --- exec: bodies to processes that go on running --------------------------- */
+
+struct pfetch_exec_options {
+    size_t size;         /* set by pfetch_exec_options_init() */
+    const char *command; /* must be set: divided into words as a shell does
+                          * (quotes and backslashes, nothing else); the first
+                          * is found by PATH */
+    unsigned jobs;       /* 1: processes at once, 1 to 256 */
+};
+
+void pfetch_exec_options_init_sized(struct pfetch_exec_options *options,
+                                    size_t size);
+
+static inline void pfetch_exec_options_init(
+    struct pfetch_exec_options *options)
+{
+    pfetch_exec_options_init_sized(options, sizeof(*options));
+}
+
+/* A serial handler.  It runs the command `jobs` times, at once, in process
+ * groups of their own, with our standard error.  Each process gets frames, as
+ * of PFETCH_STDOUT_FRAMED, on its standard input, but of accepted bodies only,
+ * and must answer each on its standard output with a line of at most 500
+ * bytes, flushed: "N ok" or "N fail TEXT", where N is the header's "n" (so
+ * requests need numbers that differ).  The answer settles the job; fail is
+ * class handler.  At most two bodies are with one process, the second waiting
+ * in its pipe; while all have what they can have, downloads wait.
+ *
+ * A process that ends, closes its input or output or says anything else fails
+ * what it has not answered, class handler, and is started again; 4 + jobs of
+ * them in a row without an answer end the run (PFETCH_BROKEN).  At the end the
+ * inputs are closed, and processes have 10 s to end; when the grace time of a
+ * stop is over, 1 s.  Then they get TERM, 500 ms later KILL.  One that had to
+ * get these, or ends with another status than 0 then, makes the run end as
+ * broken.
+ *
+ * 0; PFETCH_ENOMEM; PFETCH_EINVAL or PFETCH_ETHREAD: *why has the class local
+ * if something cannot be started here, none if an option is not usable.  The
+ * processes run from here on. */
+int pfetch_exec_create(struct pfetch_handler *handler,
+                       const struct pfetch_exec_options *options,
+                       struct pfetch_failure *why);
+
+/* After pfetch_free(); ends the processes if there was no run.  A handler
+ * whose self is NULL is allowed. */
+void pfetch_exec_free(struct pfetch_handler *handler);
+
+/* --- exec_each: a process for each file ------------------------------------ */
+
+/* Files are written as by the dir handler.  When one is complete and has its
+ * name, the command is run once, `jobs` of them at a time: "{}" in its words
+ * becomes the path (dir, "/" and the path of the record); without any "{}" the
+ * path is one more word at the end.  It has no input, our standard output and
+ * error, a process group of its own, and in its environment
+ *
+ *   PFETCH_URL          without credentials
+ *   PFETCH_PATH         what "{}" stands for
+ *   PFETCH_STATUS       "ok"
+ *   PFETCH_HTTP_STATUS  PFETCH_BYTES  PFETCH_N   numbers
+ *
+ * A status other than 0 fails the job, class handler; the file stays.  It is
+ * not run for files that were there before, nor for what has failed.  Once the
+ * grace time of a stop is over no more are started, and the files they would
+ * have been for are dropped; those running have 1 s, then TERM, 500 ms later
+ * KILL.
+ *
+ * A word such as -c before one with "{}" and more in it is refused: a file
+ * name could then be code.  Errors as pfetch_exec_create() and
+ * pfetch_dir_create(). */
+int pfetch_exec_each_create(struct pfetch_handler *handler,
+                            const struct pfetch_exec_options *options,
+                            const struct pfetch_dir_options *dir,
+                            struct pfetch_failure *why);
+
+/* As pfetch_exec_free(). */
+void pfetch_exec_each_free(struct pfetch_handler *handler);
+
 #ifdef __cplusplus
 }
 #endif

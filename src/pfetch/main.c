@@ -42,10 +42,14 @@ enum exit_status {
     EXIT_STOPPED = 4  /* early, with work left */
 };
 
+/* Descriptors for a process of exec:, its two pipes and its end. */
+enum { EXEC_FILES = 3 };
+
 struct run {
     /* Set before the downloader is created, then read-only. */
     struct pf_opts opts;
     struct pfetch_handler handler;
+    void (*free_handler)(struct pfetch_handler *handler); /* NULL: needs none */
     int64_t start_ms;
 
     /* Set before the first request is handed over, then read-only. */
@@ -229,6 +233,8 @@ static void fit_limits(struct run *run)
 
     if (pf_opts_makes_dirs(&run->opts))
         others += PFETCH_DIR_DESCRIPTORS;
+    if (run->opts.exec.command != NULL)
+        others += run->opts.exec.jobs * EXEC_FILES;
     unsigned long long limit = pf_descriptors_raise(
         others, &engine->workers, &engine->max_idle, &engine->queue_jobs);
 
@@ -246,16 +252,48 @@ static int create_stdout(struct run *run, enum pfetch_stdout_format format)
 
     pfetch_stdout_options_init(&options);
     options.format = format;
+    run->free_handler = pfetch_stdout_free;
     if (pfetch_stdout_create(&run->handler, &options, &why) == 0)
         return EXIT_OK;
     pf_msg_error("%s", why.text);
     return EXIT_LOCAL;
 }
 
+static int create_exec(struct run *run)
+{
+    struct pf_opts *opts = &run->opts;
+    struct pfetch_failure why;
+    int error;
+
+    if (opts->handler == PF_OPTS_EXEC && opts->engine.dry_run) {
+        pfetch_null_create(&run->handler); /* nothing is to be run */
+        return EXIT_OK;
+    }
+    if (opts->handler == PF_OPTS_EXEC) {
+        run->free_handler = pfetch_exec_free;
+        error = pfetch_exec_create(&run->handler, &opts->exec, &why);
+    } else {
+        run->free_handler = pfetch_exec_each_free;
+        error = pfetch_exec_each_create(&run->handler, &opts->exec,
+                                        &opts->dir, &why);
+    }
+    if (error == 0)
+        return EXIT_OK;
+    if (why.cls != PFETCH_CLASS_NONE) {
+        pf_msg_error("%s", why.text);
+        return EXIT_LOCAL;
+    }
+    pf_msg_error("--handler: %s", why.text);
+    return EXIT_USAGE;
+}
+
 static int create_handler(struct run *run)
 {
     struct pfetch_failure why;
 
+    run->opts.dir.on_notice = take_notice;
+    run->opts.dir.is_kept = is_kept;
+    run->opts.dir.user = run;
     switch (run->opts.handler) {
     case PF_OPTS_NULL:
         pfetch_null_create(&run->handler);
@@ -266,12 +304,13 @@ static int create_handler(struct run *run)
         return create_stdout(run, PFETCH_STDOUT_JSONL);
     case PF_OPTS_STDOUT_FRAMED:
         return create_stdout(run, PFETCH_STDOUT_FRAMED);
+    case PF_OPTS_EXEC:
+    case PF_OPTS_EXEC_EACH:
+        return create_exec(run);
     default: /* dir */
         break;
     }
-    run->opts.dir.on_notice = take_notice;
-    run->opts.dir.is_kept = is_kept;
-    run->opts.dir.user = run;
+    run->free_handler = pfetch_dir_free;
     int error = pfetch_dir_create(&run->handler, &run->opts.dir, &why);
     if (error == 0)
         return EXIT_OK;
@@ -444,7 +483,9 @@ static int conclude(struct run *run)
 {
     const struct pf_summary *summary = &run->summary;
     struct pf_ending ending = {
-        .noun = run->opts.handler == PF_OPTS_DIR ? "file" : "URL",
+        .noun = run->opts.handler == PF_OPTS_DIR ||
+                        run->opts.handler == PF_OPTS_EXEC_EACH
+                    ? "file" : "URL",
         .dry_run = run->opts.engine.dry_run,
         .elapsed_ms = pf_clock_ms() - run->start_ms,
         .stopped_by = name_stop(run),
@@ -507,10 +548,8 @@ static void free_run(struct run *run)
 {
     struct pfetch_failure why; /* conclude() has closed what matters */
 
-    if (run->opts.handler == PF_OPTS_DIR)
-        pfetch_dir_free(&run->handler);
-    else if (run->opts.handler >= PF_OPTS_STDOUT)
-        pfetch_stdout_free(&run->handler);
+    if (run->free_handler != NULL)
+        run->free_handler(&run->handler);
     (void)pf_report_close(&run->report, &why);
     (void)pf_report_close(&run->plan, &why);
     pf_input_free(run->input);

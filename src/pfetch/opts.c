@@ -102,6 +102,7 @@ struct parser {
 #define FIELD(field) offsetof(struct pf_opts, field)
 #define DAYS_MS(days) ((int64_t)(days)*24 * 3600 * 1000)
 
+static bool store_handler(struct parser *parser, char *value);
 static bool store_name(struct parser *parser, char *value);
 static bool store_shard(struct parser *parser, char *value);
 static bool check_base(struct parser *parser, const char *value);
@@ -188,12 +189,17 @@ static const struct option_spec specs[] = {
      .group = GROUP_OUTPUT, .common = true, .argument = "DIR",
      .preset = ".", .offset = FIELD(dir.dir),
      .help = "where files go; created if missing"},
-    {.name = "handler", .kind = KIND_CHOICE, .group = GROUP_OUTPUT,
+    {.name = "handler", .kind = KIND_STORE, .group = GROUP_OUTPUT,
      .argument = "SPEC", .preset = "dir", .offset = FIELD(handler),
-     .choices = handlers,
+     .choices = handlers, .store = store_handler,
      .help = "dir: one file a URL; null: drop what comes; stdout: bodies to "
              "standard output; stdout:jsonl, stdout:framed: with their "
-             "records"},
+             "records; exec:COMMAND: to processes that answer; "
+             "exec-each:COMMAND: files, and a process for each"},
+    {.name = "handler-jobs", .kind = KIND_UNSIGNED, .group = GROUP_OUTPUT,
+     .argument = "N", .preset = "1", .offset = FIELD(exec.jobs), .min = 1,
+     .max = 256,
+     .help = "processes at once that exec: and exec-each: run"},
     {.name = "ordered", .kind = KIND_SWITCH, .group = GROUP_OUTPUT,
      .offset = FIELD(engine.ordered),
      .help = "results in the order of the list"},
@@ -597,6 +603,29 @@ static bool store_name(struct parser *parser, char *value)
         return complain(parser, "%s", why.text);
     parser->opts->dir.name_template = value;
     return true;
+}
+
+/* One of the words, or "exec:" or "exec-each:" and a command. */
+static bool store_handler(struct parser *parser, char *value)
+{
+    static const struct choice commands[] = {
+        {"exec:", PF_OPTS_EXEC}, {"exec-each:", PF_OPTS_EXEC_EACH}, {NULL, 0}};
+    struct pf_opts *opts = parser->opts;
+
+    opts->exec.command = NULL;
+    for (const struct choice *c = commands; c->name != NULL; c++) {
+        size_t length = strlen(c->name);
+
+        if (strncmp(value, c->name, length) != 0)
+            continue;
+        opts->handler = c->value;
+        opts->exec.command = value + length;
+        return true;
+    }
+    if (strncmp(value, "exec", 4) == 0)
+        return complain(parser, "'%.100s' names no command: exec:COMMAND or "
+                        "exec-each:COMMAND", value);
+    return store_choice(parser, value);
 }
 
 static bool store_text(struct parser *parser, const char *value)
@@ -1264,6 +1293,7 @@ static void set_defaults(struct pf_opts *opts)
     memset(opts, 0, sizeof(*opts));
     pfetch_options_init(&opts->engine);
     pfetch_dir_options_init(&opts->dir);
+    pfetch_exec_options_init(&opts->exec);
     opts->handler = PF_OPTS_DIR;
     opts->name = PFETCH_DIR_NAME_BASENAME;
     opts->exist = PFETCH_DIR_EXIST_AUTO;

@@ -19,6 +19,8 @@
 enum pf_opts_handler {
     PF_OPTS_DIR,
     PF_OPTS_NULL,
+    PF_OPTS_EXEC,
+    PF_OPTS_EXEC_EACH,
     PF_OPTS_STDOUT,
     PF_OPTS_STDOUT_JSONL,
     PF_OPTS_STDOUT_FRAMED
@@ -47,6 +49,8 @@ struct pf_opts {
     struct pf_conffile conffile; /* what was read of it */
     int handler;             /* enum pf_opts_handler */
     int64_t spool_limit_bytes;
+    struct pfetch_exec_options exec; /* command: NULL unless it is one of
+                              * those two */
     int name;                /* enum pfetch_dir_name */
     int exist;               /* enum pfetch_dir_exist */
     int64_t grace_ms;
