@@ -1466,7 +1466,7 @@ bool pf_opts_makes_dirs(const struct pf_opts *opts)
 {
     const char *template = opts->dir.name_template;
 
-    if (opts->handler != PF_OPTS_DIR)
+    if (opts->handler != PF_OPTS_DIR && opts->handler != PF_OPTS_EXEC_EACH)
         return false;
     return opts->dir.fan_out > 0
            || (template == NULL ? opts->name == PFETCH_DIR_NAME_PATH
