@@ -138,12 +138,10 @@ static void take_broken(void *user, const struct pfetch_failure *why)
 static bool is_kept(void *user, uint64_t dev, uint64_t ino)
 {
     const struct run *run = user;
-    struct stat st;
 
     if (pf_input_reads(run->input, (dev_t)dev, (ino_t)ino))
         return true;
-    return run->report.fd >= 0 && fstat(run->report.fd, &st) == 0 &&
-           st.st_dev == dev && st.st_ino == ino;
+    return pf_outfile_is(&run->report.out, (dev_t)dev, (ino_t)ino);
 }
 
 /* on_notice of the dir handler and of the downloader: on any thread. */
@@ -218,7 +216,7 @@ static int open_reports(struct run *run)
         (opts->engine.dry_run &&
          pf_report_open(&run->plan, "-", run->input, &why) != 0)) {
         pf_msg_error("%s", why.text);
-        return EXIT_LOCAL;
+        return why.cls == PFETCH_CLASS_LOCAL ? EXIT_LOCAL : EXIT_USAGE;
     }
     return EXIT_OK;
 }
@@ -563,7 +561,7 @@ int main(int argc, char **argv)
     int status;
 
     memset(&run, 0, sizeof(run));
-    run.report.fd = run.plan.fd = -1;
+    run.report.out.fd = run.plan.out.fd = -1;
     run.start_ms = pf_clock_ms();
     keep_standard_streams();
     (void)setlocale(LC_CTYPE, ""); /* else: only ASCII is printed as it is */

@@ -5,68 +5,20 @@
  * jansson makes each record, compact and in ASCII: no byte of a list or a
  * server reaches a terminal through it.  Bytes that are not UTF-8, which
  * jansson refuses, become %XX before.  URLs are masked by pfetch_redact().
- *
- * A record is written whole, with its newline, by one write(2) to a
- * descriptor in append mode; only a pipe that is full, or a full disk, can
- * part it.  There is no buffer that could be lost.
+ * outfile.c writes the line.
  */
 #include "config.h"
 
 #include "report.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { LINE_BYTES_FIRST = 4096 };
-
-/* --- writing -------------------------------------------------------------- */
-
-/* The first failure is told, later ones are not. */
-static int fail(struct pf_report *report, struct pfetch_failure *why,
-                const char *what)
-{
-    if (report->failed)
-        return 0;
-    report->failed = true;
-    pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "%s: cannot write: %s",
-                       report->name, what);
-    return -1;
-}
-
-/* Waits for a descriptor somebody made non-blocking. */
-static void wait_until_writable(int fd)
-{
-    struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
-
-    (void)poll(&pollfd, 1, -1); /* write(2) will tell what is wrong */
-}
-
-static int write_whole(struct pf_report *report, const char *data,
-                       size_t size, struct pfetch_failure *why)
-{
-    while (size > 0) {
-        ssize_t written = write(report->fd, data, size);
-
-        if (written >= 0) {
-            data += written;
-            size -= (size_t)written;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            wait_until_writable(report->fd);
-        } else if (errno != EINTR) {
-            return fail(report, why, strerror(errno));
-        }
-    }
-    return 0;
-}
 
 /* Makes *buffer hold at least size bytes; its content is lost. */
 static bool reserve(char **buffer, size_t *buffer_size, size_t size)
@@ -283,9 +235,9 @@ static int write_object(struct object *object, struct pfetch_failure *why)
     }
     json_decref(object->json);
     if (size == 0)
-        return fail(report, why, "out of memory");
+        return pf_outfile_fail(&report->out, why, "out of memory");
     report->line[size] = '\n';
-    return write_whole(report, report->line, size + 1, why);
+    return pf_outfile_write(&report->out, report->line, size + 1, why);
 }
 
 int pf_report_record(struct pf_report *report,
@@ -294,7 +246,7 @@ int pf_report_record(struct pf_report *report,
 {
     struct object object = {.report = report};
 
-    if (report->fd < 0 || report->failed)
+    if (report->out.fd < 0 || report->out.failed)
         return 0;
     object.json = json_object();
     put_number(&object, "schema", 1);
@@ -315,7 +267,7 @@ int pf_report_unread(struct pf_report *report, uint64_t n,
 {
     struct object object = {.report = report};
 
-    if (report->fd < 0 || report->failed)
+    if (report->out.fd < 0 || report->out.failed)
         return 0;
     object.json = json_object();
     put_number(&object, "schema", 1);
@@ -334,7 +286,7 @@ int pf_report_plan(struct pf_report *report,
     const char *url, *path;
     int size = -1;
 
-    if (report->fd < 0 || report->failed || record->path == NULL)
+    if (report->out.fd < 0 || report->out.failed || record->path == NULL)
         return 0;
     size_t room = 3 * (strlen(record->request->url) +
                        strlen(record->path)) + 32;
@@ -348,73 +300,25 @@ int pf_report_plan(struct pf_report *report,
                              report->line_size - (size_t)size, "%s\n", path);
     }
     if (size < 0)
-        return fail(report, why, "out of memory");
-    return write_whole(report, report->line, (size_t)size, why);
+        return pf_outfile_fail(&report->out, why, "out of memory");
+    return pf_outfile_write(&report->out, report->line, (size_t)size, why);
 }
 
 /* --- opening and closing -------------------------------------------------- */
 
-/* True if the file is not empty and its last byte is no newline. */
-static bool is_torn(const char *file, const struct stat *status)
-{
-    char last = '\n';
-
-    if (!S_ISREG(status->st_mode) || status->st_size == 0)
-        return false;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false; /* may be written but not read: then we do not know */
-    ssize_t got = pread(fd, &last, 1, status->st_size - 1);
-    (void)close(fd); /* only read from */
-    return got == 1 && last != '\n';
-}
-
-static int open_file(struct pf_report *report, const char *file,
-                     const struct pf_input *input, struct pfetch_failure *why)
-{
-    struct stat status;
-
-    report->fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY |
-                                O_CLOEXEC, 0666);
-    if (report->fd < 0 || fstat(report->fd, &status) != 0) {
-        pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "%s: cannot open: %s",
-                           file, strerror(errno));
-        return -1;
-    }
-    if (S_ISREG(status.st_mode) && input != NULL &&
-        pf_input_reads(input, status.st_dev, status.st_ino)) {
-        pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
-                           "%s: is a list to be read, no file for results",
-                           file);
-        return -1;
-    }
-    if (is_torn(file, &status))
-        return write_whole(report, "\n", 1, why);
-    return 0;
-}
-
 int pf_report_open(struct pf_report *report, const char *file,
                    const struct pf_input *input, struct pfetch_failure *why)
 {
-    *report = (struct pf_report){.name = file, .fd = -1};
-    if (strcmp(file, "-") != 0)
-        return open_file(report, file, input, why);
-    report->name = "standard output";
-    report->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    if (report->fd >= 0)
-        return 0;
-    pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "standard output: %s",
-                       strerror(errno));
-    return -1;
+    *report = (struct pf_report){.out.fd = -1};
+    if (pf_outfile_open(&report->out, file, 0666, input, why) != 0)
+        return -1;
+    return pf_outfile_mend(&report->out, why);
 }
 
 int pf_report_close(struct pf_report *report, struct pfetch_failure *why)
 {
-    int result = 0;
+    int result = pf_outfile_close(&report->out, why);
 
-    if (report->fd >= 0 && close(report->fd) != 0 && errno != EINTR)
-        result = fail(report, why, strerror(errno));
-    report->fd = -1;
     free(report->line);
     free(report->scratch);
     report->line = report->scratch = NULL;

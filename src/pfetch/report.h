@@ -14,21 +14,21 @@
 #include <stdint.h>
 
 #include "input.h"
+#include "outfile.h"
 #include "pfetch.h"
 
 struct pf_report {
-    const char *name; /* for messages; borrowed */
-    int fd;           /* -1: closed, nothing is written */
-    bool failed;      /* set with the first write that fails, for good */
-    char *line;       /* heap: the line being written */
+    struct pf_outfile out; /* out.fd -1: closed, nothing is written */
+    char *line;            /* heap: the line being written */
     size_t line_size;
-    char *scratch;    /* heap: a text being cleaned */
+    char *scratch;         /* heap: a text being cleaned */
     size_t scratch_size;
 };
 
 /* Opens file, to be appended to, or standard output for "-".  A file that
  * does not end with a newline (a run was killed in the middle of a record)
- * gets one.  May block for a FIFO.  0, or -1 with *why set. */
+ * gets one.  May block for a FIFO.  0, or -1 with *why set, as by
+ * pf_outfile_open(). */
 int pf_report_open(struct pf_report *report, const char *file,
                    const struct pf_input *input, struct pfetch_failure *why);
 

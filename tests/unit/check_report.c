@@ -323,7 +323,7 @@ END_TEST
 
 START_TEST(file_is_appended_to_and_mended)
 {
-    ck_assert_int_eq(write(report.fd, "old\n{\"torn", 10), 10);
+    ck_assert_int_eq(write(report.out.fd, "old\n{\"torn", 10), 10);
     ck_assert_int_eq(pf_report_close(&report, &why), 0);
     open_report(); /* adds the newline */
     ck_assert_int_eq(pf_report_close(&report, &why), 0);
@@ -382,7 +382,7 @@ START_TEST(full_disk_is_told_once)
     ck_assert_int_eq(pf_report_record(&full, &record, &why), -1);
     ck_assert_ptr_nonnull(strstr(why.text, "/dev/full: cannot write"));
     ck_assert_int_eq(pf_report_record(&full, &record, &why), 0);
-    ck_assert(full.failed);
+    ck_assert(full.out.failed);
     ck_assert_int_eq(pf_report_close(&full, &why), 0);
 }
 END_TEST
