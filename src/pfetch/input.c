@@ -89,6 +89,7 @@ struct pf_input {
     size_t start;    /* the bytes not yet handed out: buffer[start..end) */
     size_t scanned;  /* no delimiter in buffer[start..scanned) */
     size_t end;
+    char *text;      /* heap: a copy of the line; NULL: not asked for */
     char buffer[BUFFER_BYTES + 1]; /* room for a NUL behind the last line */
     char made[PF_INPUT_LINE_BYTES + 1];
 };
@@ -209,6 +210,12 @@ int pf_input_create(struct pf_input **result,
     return 0;
 }
 
+int pf_input_keep_text(struct pf_input *input)
+{
+    input->text = malloc(PF_INPUT_LINE_BYTES + 1);
+    return input->text != NULL ? 0 : PFETCH_ENOMEM;
+}
+
 void pf_input_free(struct pf_input *input)
 {
     if (input == NULL)
@@ -222,6 +229,7 @@ void pf_input_free(struct pf_input *input)
     pf_pattern_free(input->pattern);
     pf_gunzip_free(input->gunzip);
     free(input->lists);
+    free(input->text);
     free(input);
 }
 
@@ -641,6 +649,18 @@ static enum pf_input_result parse_line(struct raw *raw, struct pf_line *line,
     return parse_fields(raw->text, line, why);
 }
 
+/* A copy of the line, if that is asked for and can be: reading it in place
+ * destroys it. */
+static const char *copy_text(const struct pf_input *input,
+                             const struct raw *raw)
+{
+    if (input->text == NULL || memchr(raw->text, '\0', raw->size) != NULL)
+        return NULL;
+    memcpy(input->text, raw->text, raw->size);
+    input->text[raw->size] = '\0';
+    return input->text;
+}
+
 /* A line of a checksum file: the line of a list that it stands for. */
 static enum pf_input_result parse_sum(struct pf_input *input, struct raw *raw,
                                       struct pf_line *line,
@@ -658,6 +678,7 @@ static enum pf_input_result parse_sum(struct pf_input *input, struct raw *raw,
         return refuse(why, wrong);
     }
     made.size = strlen(made.text);
+    line->text = copy_text(input, &made);
     return parse_line(&made, line, why);
 }
 
@@ -693,6 +714,7 @@ static bool judge_raw(struct pf_input *input, struct raw *raw,
     if (raw->size == 0 || raw->text[0] == '#')
         return false;
     input->has_text = true;
+    line->text = copy_text(input, raw);
     if (first && raw->text[0] == '<')
         *result = refuse_markup(raw, line, why);
     else if (input->lists[input->list_now].sums)
@@ -733,6 +755,7 @@ static enum pf_input_result judge_argument(const char *url,
     }
     if (has_control_byte(url, size) || memchr(url, '\t', size) != NULL)
         return refuse(why, "the argument holds a control byte");
+    line->text = url; /* as a list would have it */
     return PF_INPUT_LINE;
 }
 

@@ -43,6 +43,9 @@ struct pf_line {
     const char *out;
     const char *checksum; /* well-formed */
     int64_t size_bytes;   /* -1: none */
+    const char *text;     /* the line as it stands in its list, without blanks
+                           * around it; NULL: not asked for, or not to be had
+                           * (too long, no text, a NUL byte inside) */
 };
 
 enum pf_input_result {
@@ -59,6 +62,9 @@ enum pf_input_result {
 int pf_input_create(struct pf_input **input,
                     const struct pf_input_options *options,
                     struct pfetch_failure *why);
+
+/* From now on lines have their text.  0, or PFETCH_ENOMEM. */
+int pf_input_keep_text(struct pf_input *input);
 
 /* The next line of this shard; fills *line, and *why where it says so.  Blocks
  * while a pipe or terminal has nothing; woken by pf_input_stop().  One thread only.  After

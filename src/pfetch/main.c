@@ -25,6 +25,7 @@
 #include "clock.h"
 #include "input.h"
 #include "descriptors.h"
+#include "failed.h"
 #include "msg.h"
 #include "opts.h"
 #include "pfetch.h"
@@ -61,6 +62,7 @@ struct run {
      * returned; then main's. */
     struct pf_report report;
     struct pf_report plan; /* standard output of --dry-run */
+    struct pf_failed failed;
     struct pf_summary summary;
     bool local; /* a report could not be written */
     const char *limit; /* the option that has ended the run; NULL: none */
@@ -118,6 +120,8 @@ static void take_record(void *user, const struct pfetch_record *record)
         lose_report(run, &why);
     if (pf_report_record(&run->report, record, &why) != 0)
         lose_report(run, &why);
+    if (pf_failed_record(&run->failed, record, &why) != 0)
+        lose_report(run, &why);
     if (run->limit == NULL && (run->limit = find_limit(run)) != NULL) {
         pfetch_stop(run->pf, 0);
         pf_input_stop(run->input);
@@ -133,15 +137,16 @@ static void take_broken(void *user, const struct pfetch_failure *why)
     pf_input_stop(run->input);
 }
 
-/* is_kept of the dir handler: the lists and the report may lie in the output
- * directory. */
+/* is_kept of the dir handler: the lists and what is written about them may
+ * lie in the output directory. */
 static bool is_kept(void *user, uint64_t dev, uint64_t ino)
 {
     const struct run *run = user;
 
     if (pf_input_reads(run->input, (dev_t)dev, (ino_t)ino))
         return true;
-    return pf_outfile_is(&run->report.out, (dev_t)dev, (ino_t)ino);
+    return pf_outfile_is(&run->report.out, (dev_t)dev, (ino_t)ino) ||
+           pf_outfile_is(&run->failed.out, (dev_t)dev, (ino_t)ino);
 }
 
 /* on_notice of the dir handler and of the downloader: on any thread. */
@@ -198,13 +203,18 @@ static int open_lists(struct run *run)
     if (opts->shard.count > 0)
         pf_msg_detail("shard %u of %u", opts->shard.index,
                       opts->shard.count);
-    if (pf_input_create(&run->input, &input, &why) == 0)
+    if (pf_input_create(&run->input, &input, &why) != 0) {
+        pf_msg_error("%s", why.text);
+        return EXIT_USAGE;
+    }
+    if (opts->failed == NULL || pf_input_keep_text(run->input) == 0)
         return EXIT_OK;
-    pf_msg_error("%s", why.text);
-    return EXIT_USAGE;
+    pf_msg_error("%s", pfetch_strerror(PFETCH_ENOMEM));
+    return EXIT_LOCAL;
 }
 
-/* After the output directory is there: a report may lie in it. */
+/* After the output directory is there: a report may lie in it.  What --failed
+ * names is emptied last, when nothing else can go wrong with these. */
 static int open_reports(struct run *run)
 {
     const struct pf_opts *opts = &run->opts;
@@ -214,7 +224,11 @@ static int open_reports(struct run *run)
          pf_report_open(&run->report, opts->results, run->input, &why) !=
              0) ||
         (opts->engine.dry_run &&
-         pf_report_open(&run->plan, "-", run->input, &why) != 0)) {
+         pf_report_open(&run->plan, "-", run->input, &why) != 0) ||
+        (opts->failed != NULL && !opts->engine.dry_run &&
+         (pf_failed_open(&run->failed, opts->failed, opts->null_separated,
+                         run->input, &run->report.out, &why) != 0 ||
+          pf_failed_begin(&run->failed, &why) != 0))) {
         pf_msg_error("%s", why.text);
         return why.cls == PFETCH_CLASS_LOCAL ? EXIT_LOCAL : EXIT_USAGE;
     }
@@ -401,6 +415,7 @@ static bool hand_over(struct run *run, enum pf_input_result result,
     struct pfetch_request request = {.url = line->url,
                                      .list = line->list,
                                      .id = line->id,
+                                     .text = line->text,
                                      .out = line->out,
                                      .checksum = line->checksum,
                                      .size_bytes = line->size_bytes,
@@ -494,11 +509,14 @@ static int conclude(struct run *run)
     struct pfetch_failure why;
 
     if (pf_report_close(&run->report, &why) != 0 ||
-        pf_report_close(&run->plan, &why) != 0)
+        pf_report_close(&run->plan, &why) != 0 ||
+        pf_failed_close(&run->failed, &why) != 0)
         lose_report(run, &why);
     pfetch_get_counters(run->pf, &counters);
     ending.holds = counters.holds;
     ending.hosts_down = counters.hosts_down;
+    ending.failed = run->opts.failed;
+    ending.failed_lines = run->failed.lines;
     pf_summary_say(summary, &ending);
     if (run->broken || run->local)
         return EXIT_LOCAL;
@@ -550,6 +568,7 @@ static void free_run(struct run *run)
         run->free_handler(&run->handler);
     (void)pf_report_close(&run->report, &why);
     (void)pf_report_close(&run->plan, &why);
+    (void)pf_failed_close(&run->failed, &why);
     pf_input_free(run->input);
     pf_opts_free(&run->opts);
 }
@@ -561,7 +580,7 @@ int main(int argc, char **argv)
     int status;
 
     memset(&run, 0, sizeof(run));
-    run.report.out.fd = run.plan.out.fd = -1;
+    run.report.out.fd = run.plan.out.fd = run.failed.out.fd = -1;
     run.start_ms = pf_clock_ms();
     keep_standard_streams();
     (void)setlocale(LC_CTYPE, ""); /* else: only ASCII is printed as it is */

@@ -428,6 +428,9 @@ static const struct option_spec specs[] = {
      .common = true, .argument = "FILE", .offset = FIELD(results),
      .help = "append one JSON record for each line read; - is standard "
              "output"},
+    {.name = "failed", .kind = KIND_TEXT, .group = GROUP_REPORTS,
+     .common = true, .argument = "FILE", .offset = FIELD(failed),
+     .help = "write the lines that were read but are not ok, a list for -i"},
     {.name = "quiet", .letter = 'q', .kind = KIND_SET,
      .group = GROUP_REPORTS, .common = true, .offset = FIELD(verbosity),
      .min = PF_QUIET, .help = "say only what is wrong with the run"},
@@ -1395,6 +1398,8 @@ static const char *check_together(const struct pf_opts *opts)
         strcmp(opts->results, "-") == 0)
         return "--handler stdout and --results - both write to standard "
                "output";
+    if (opts->failed != NULL && strcmp(opts->failed, "-") == 0)
+        return "--failed needs the name of a file: its lines are not masked";
     return NULL;
 }
 

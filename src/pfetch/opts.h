@@ -61,6 +61,7 @@ struct pf_opts {
     int64_t max_files;       /* successes that end the run; 0: no limit */
     struct pfetch_host_options *hosts; /* heap: engine.hosts, names too */
     const char *results;     /* NULL: none; "-": standard output */
+    const char *failed;      /* NULL: none */
     int verbosity;           /* enum pf_verbosity */
     struct pf_texts resolve; /* --resolve */
     char *proxy;             /* heap: engine.proxy */

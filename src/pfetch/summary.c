@@ -271,6 +271,21 @@ static void add_count(struct sentence *sentence, uint64_t count,
         add(sentence, ", %s %s", pf_figure_count(count, figure), what);
 }
 
+/* Where the lines are that are not ok. */
+static void add_failed(struct sentence *sentence,
+                       const struct pf_ending *ending)
+{
+    char figure[PF_FIGURE_BYTES];
+
+    if (ending->failed == NULL || ending->failed_lines == 0)
+        return;
+    add(sentence, "; the %s line%s not ok %s in %.150s%s",
+        pf_figure_count(ending->failed_lines, figure),
+        ending->failed_lines == 1 ? "" : "s",
+        ending->failed_lines == 1 ? "is" : "are", ending->failed,
+        ending->unread ? ", those not read are not" : "");
+}
+
 static void add_work(struct sentence *sentence,
                      const struct pf_summary *summary,
                      const struct pf_ending *ending)
@@ -317,6 +332,7 @@ void pf_summary_say(const struct pf_summary *summary,
     if (ending->unread)
         add(&sentence, "%s the lists were not read to their end",
             ending->stopped_by != NULL ? "," : ";");
+    add_failed(&sentence, ending);
     pf_msg_note("%s", sentence.text);
     say_tally(&summary->reasons, "failed, by reason");
     say_tally(&summary->hosts, "failed, by host");

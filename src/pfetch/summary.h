@@ -51,6 +51,8 @@ struct pf_ending {
     bool enough;             /* --max-files was reached: nothing is missing */
     uint64_t holds;          /* times a host was held back */
     uint64_t hosts_down;     /* origins given up */
+    const char *failed;      /* the file of lines that are not ok; or NULL */
+    uint64_t failed_lines;   /* in it */
 };
 
 /* Counts a record and says what is to be said of it. */

@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""reports - records, lines that failed, and what an earlier run has done.
+
+SPDX-License-Identifier: MIT
+"""
+
+import os
+import resource
+import subprocess
+
+import common
+from common import check_good, check_same, fetch, tap, tree
+
+
+# --- --failed -------------------------------------------------------------------
+
+@tap.case
+def failed_lines_are_a_list(tmp):
+    "with their fields, unmasked, private; a second run fetches just those"
+    with common.server() as server:
+        host = server.url("").split("//")[1]
+        bad = [server.url("/fail=1:404/a") + "\tid=one",
+               f"http://me:secret@{host}/fail=1:404/b\tid=two\tout=sub/b",
+               server.url("/fail=1:404/c")]
+        lines = [server.url("/x"), bad[0], "", "# comment",
+                 "  " + bad[1] + " ", server.url("/y"), bad[2] + "\r",
+                 server.url("/x")]
+        failed = tmp / "failed"
+        done = fetch(tmp, "--failed", failed, lines=lines)
+        check_same(done.status, 1)
+        check_same(sorted(failed.read_text().splitlines()), sorted(bad))
+        check_same(failed.stat().st_mode & 0o7777, 0o600)
+        assert f"; the 3 lines not ok are in {failed}" in done.err, done.err
+        assert "secret" not in done.err, done.err
+        before = server.stats()["requests"]
+        again = fetch(tmp, "-i", failed, "--failed", tmp / "still")
+        check_same(again.status, 0)
+        check_same(server.stats()["requests"], before + 3)
+        check_same({r["status"] for r in again.records.values()}, {"ok"})
+        check_same(sorted(r.get("id") for r in again.records.values()
+                          if "id" in r), ["one", "two"])
+        check_same((tmp / "still").read_bytes(), b"")
+        assert "lines not ok" not in again.err, again.err
+
+
+@tap.case
+def failed_lines_with_nul_ends(tmp):
+    with common.server() as server:
+        urls = [server.url(f"/fail=1:404/{n}") for n in "abc"]
+        (tmp / "list").write_bytes("\0".join(urls).encode())
+        done = fetch(tmp, "-0", "-t", "1", "-i", tmp / "list", "--failed",
+                     tmp / "failed")
+        check_same(done.status, 1)
+        check_same((tmp / "failed").read_bytes(),
+                   "".join(u + "\0" for u in urls).encode())
+        done = fetch(tmp, "-0", "-i", tmp / "failed")
+        check_same(done.status, 0)
+
+
+@tap.case
+def failed_arguments_and_bad_lines(tmp):
+    "arguments too; what cannot be repeated is a comment"
+    with common.server() as server:
+        argument = server.url("/status=404/x")
+        lines = [b"not a url", b"http://h/\x01", b"http://h/a\0b",
+                 b"http://h/" + b"x" * 70000,
+                 server.url("/ok").encode() + b"\tfoo=bar"]
+        done = fetch(tmp, "-t", "1", argument, "--failed", tmp / "failed",
+                     lines=lines)
+        check_same(done.status, 1)
+        found = sorted((tmp / "failed").read_bytes().splitlines())
+        comments = [line for line in found if line.startswith(b"#")]
+        check_same([line for line in found if line not in comments],
+                   sorted([argument.encode(), lines[0], lines[1],
+                           lines[4]]))
+        check_same(len(comments), 2)
+        for comment, n in zip(sorted(comments), (3, 4)):
+            assert f"/list:{n}: ".encode() in comment, comment
+
+
+@tap.case
+def failed_is_no_list(tmp):
+    "-i FILE --failed FILE: status 2, no request, the list is untouched"
+    with common.server() as server:
+        lines = [server.url("/a")]
+        common.write_list(tmp / "list", lines)
+        os.link(tmp / "list", tmp / "other")
+        for name in ("list", "other"):
+            done = fetch(tmp, "--failed", tmp / name, lines=lines)
+            check_same(done.status, 2)
+            assert "is a list" in done.err, done.err
+        done = fetch(tmp, "--failed", tmp / "results", lines=lines)
+        check_same(done.status, 2)
+        assert "same file" in done.err, done.err
+        done = fetch(tmp, "--failed", "-", lines=lines)
+        check_same(done.status, 2)
+        check_same((tmp / "list").read_text().split(), lines)
+        check_same(server.stats()["requests"], 0)
+
+
+@tap.case
+def failed_after_an_early_end(tmp):
+    "cut off and not attempted lines are in it; lines not read are not"
+    with common.server() as server:
+        lines = [server.url("/status=404/a")] + [
+            server.url(f"/delay=60000/f{i}") for i in range(10)]
+        done = fetch(tmp, "--fail-early", "-t", "4", "--failed",
+                     tmp / "failed", "--grace", "0", lines=lines)
+        check_same(done.status, 4)
+        read = sum(1 for n, r in done.records.items()
+                   if "from_line" not in r)
+        found = (tmp / "failed").read_text().splitlines()
+        check_same(sorted(found), sorted(lines[:read]))
+        assert ("those not read" in done.err) == (read < 11), done.err
+
+        read_end, write_end = os.pipe()
+        with common.started(tmp, "-i", "-", "--failed", tmp / "failed",
+                            "--fail-early", stdin=read_end) as process:
+            os.close(read_end)
+            os.write(write_end, (lines[0] + "\n").encode())
+            check_same(process.wait(20), 4)
+            os.close(write_end)
+        check_same((tmp / "failed").read_text(), lines[0] + "\n")
+        assert "those not read are not" in (tmp / "err").read_text()
+
+
+@tap.case
+def failed_survives_overwrite(tmp):
+    "a URL of its name does not replace it"
+    with common.server() as server:
+        (tmp / "out").mkdir()
+        url = server.url("/failed")
+        done = fetch(tmp, "--exist", "overwrite", "--failed",
+                     tmp / "out/failed", lines=[url])
+        check_same(done.status, 1)
+        check_same((tmp / "out/failed").read_text(), url + "\n")
+
+
+@tap.case
+def failed_on_a_full_disk(tmp):
+    "status 3, and the run stops"
+    with common.server() as server:
+        lines = [server.url(f"/status=404/f{i}") for i in range(2000)]
+        done = fetch(tmp, "--failed", "/dev/full", lines=lines)
+        check_same(done.status, 3)
+        assert "/dev/full: cannot write: No space left" in done.err, done.err
+        assert server.stats()["requests"] < 1500, "it went on"
+
+
+# --- --results ------------------------------------------------------------------
+
+@tap.case
+def results_on_a_full_disk(tmp):
+    "/dev/full: status 3, one message, the run stops"
+    with common.server() as server:
+        lines = [server.url(f"/f{i}") for i in range(2000)]
+        common.write_list(tmp / "list", lines)
+        done = tap.run("-i", tmp / "list", "-o", tmp / "out", "--results",
+                       "/dev/full")
+        check_same(done.returncode, 3)
+        check_same(done.stderr.count("/dev/full: cannot write"), 1)
+        assert server.stats()["requests"] < 1500, "it went on"
+
+
+@tap.case
+def results_beyond_the_file_size_limit(tmp):
+    "ulimit -f: status 3; the next run mends the torn line and goes on"
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+
+    with common.server() as server:
+        lines = [server.url(f"/size=10/f{i}") for i in range(500)]
+        common.write_list(tmp / "list", lines)
+        options = ("-i", tmp / "list", "-o", tmp / "out", "--results",
+                   tmp / "r")
+        done = tap.run(*options, preexec_fn=limit)
+        check_same(done.returncode, 3)
+        assert "File too large" in done.stderr, done.stderr
+        torn = (tmp / "r").read_text().split("\n")
+        assert torn[-1], "no line is torn: nothing to be tested"
+        done = tap.run(*options)
+        check_same(done.returncode, 0)
+        text = (tmp / "r").read_text()
+        assert text.endswith("\n")
+        (tmp / "r").write_text(
+            "".join(line + "\n" for line in text.splitlines()
+                    if line != torn[-1]))
+        records = common.read_records(tmp / "r")
+        check_same({r["url"] for r in records if r["status"] in
+                    ("ok", "skipped")}, set(lines))
+
+
+@tap.case
+def an_error_of_the_disk_under_results(tmp):
+    "EIO on the report: status 3, and no server is blamed"
+    common.need_program("strace")
+    with common.server() as server:
+        lines = [server.url(f"/f{i}") for i in range(200)]
+        common.write_list(tmp / "list", lines)
+        (tmp / "r").write_text("")
+        program, environment = common.real_program()
+        done = subprocess.run(
+            ["strace", "-f", "-o", tmp / "trace", "-P", tmp / "r", "-e",
+             "trace=write", "-e", "inject=write:error=EIO:when=5+", program,
+             "-i", tmp / "list", "-o", tmp / "out", "--results", tmp / "r"],
+            env=environment, capture_output=True, text=True, check=False)
+        if "ptrace" in done.stderr:
+            tap.skip("strace may not trace here")
+        check_same(done.returncode, 3)
+        assert f"{tmp}/r: cannot write: Input/output error" in done.stderr, \
+            done.stderr
+        check_same(len(common.read_records(tmp / "r")), 4)
+
+
+@tap.case
+def many_write_to_one_report(tmp):
+    "four processes append to one file: no line is torn or mixed"
+    with common.server() as server:
+        many = []
+        for shard in range(4):
+            lines = [server.url(f"/size=10/{'x' * (i % 97)}/{shard}-{i}")
+                     for i in range(300)]
+            common.write_list(tmp / f"list{shard}", lines)
+            many.append(subprocess.Popen(
+                [tap.PFETCH, "-q", "-i", tmp / f"list{shard}", "-o",
+                 tmp / "out", "--results", tmp / "r"],
+                stderr=subprocess.PIPE, text=True))
+        for process in many:
+            _, err = process.communicate(timeout=60)
+            check_same((process.returncode, err), (0, ""))
+        records = common.read_records(tmp / "r")
+        check_same(len(records), 1200)
+        check_same(len({r["url"] for r in records}), 1200)
+
+
+tap.main()
