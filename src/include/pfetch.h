@@ -204,7 +204,8 @@ void pfetch_job_set_state(struct pfetch_job *job, void *state);
 void *pfetch_job_state(const struct pfetch_job *job);
 
 /* The path the record will name.  Copied.  To be called inside plan(),
- * begin() or end() only.  0 or PFETCH_ENOMEM (the old path stays). */
+ * begin() or end(), or between PFETCH_PENDING and pfetch_settle().  0 or
+ * PFETCH_ENOMEM (the old path stays). */
 int pfetch_job_set_path(struct pfetch_job *job, const char *path);
 
 /* NULL if none was set.  Borrowed until the next pfetch_job_set_path(). */
@@ -261,9 +262,10 @@ enum pfetch_reply {
                      * stops with PFETCH_END_LOCAL; *why says how */
 };
 
-/* Where bodies go.  begin, take, end and done run on the writer thread, one
- * at a time, under no lock; plan runs on the thread that calls pfetch_add()
- * (calls of plan never overlap); resume on a worker.  plan and the others may run at the same
+/* Where bodies go.  begin, take, end, idle and done run on the writer thread,
+ * one at a time, under no lock; plan runs on the thread that calls
+ * pfetch_add() (calls of plan never overlap); resume on a worker.  plan and the
+ * others may run at the same
  * time: what they share is the handler's to guard.  A callback may take its
  * time: downloads then wait, and that time is not charged to any server.
  * `self` is passed to each.  A callback that is NULL is not called and
@@ -328,6 +330,12 @@ struct pfetch_handler {
     enum pfetch_reply (*end)(void *self, struct pfetch_job *job,
                              const struct pfetch_record *record,
                              struct pfetch_failure *why);
+
+    /* Nothing more waits for the handler just now: a good moment for what is
+     * better done for many jobs at once, such as settling those that are
+     * pending.  The writer sleeps after it, so it comes at least once after
+     * the last end that answered PFETCH_PENDING. */
+    void (*idle)(void *self);
 
     /* After the last end, once, when the run is over in whatever way.  Only
      * PFETCH_GO and PFETCH_BROKEN make sense as an answer. */
@@ -451,6 +459,11 @@ struct pfetch_options {
      * request, after the handler's end.  May call pfetch_stop().  May block:
      * downloads then wait. */
     void (*on_record)(void *user, const struct pfetch_record *record);
+
+    /* Called on the writer thread, under no lock, when no record is about to
+     * come: after the last of several, and now and then without any.  What is
+     * better done once for many records can be done here.  May be NULL. */
+    void (*on_idle)(void *user);
 
     /* Called once, at once, when the run begins to end for a local reason
      * (PFETCH_END_LOCAL), so that a caller who waits for the next URL may stop

@@ -413,6 +413,7 @@ static void set_contexts(struct pfetch *pf,
     pf->worker_context.user = pf;
     pf->writer = (struct pf_writer){
         .on_record = pf->options.on_record,
+        .on_idle = pf->options.on_idle,
         .record_user = pf->options.user, .results = &pf->results,
         .pool = &pf->pool, .urls = &pf->urls, .stats = &pf->stats,
         .on_broken = break_run, .user = pf,

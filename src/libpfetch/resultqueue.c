@@ -40,6 +40,25 @@ void pf_resultqueue_push(struct pf_resultqueue *queue, struct pf_msg *first,
     pf_mutex_unlock(&queue->lock);
 }
 
+static struct pf_msg *take_all_locked(struct pf_resultqueue *queue)
+{
+    struct pf_msg *all = queue->first;
+
+    queue->first = NULL;
+    queue->last = &queue->first;
+    return all;
+}
+
+struct pf_msg *pf_resultqueue_poll_all(struct pf_resultqueue *queue)
+{
+    struct pf_msg *all;
+
+    pf_mutex_lock(&queue->lock);
+    all = take_all_locked(queue);
+    pf_mutex_unlock(&queue->lock);
+    return all;
+}
+
 struct pf_msg *pf_resultqueue_pop_all(struct pf_resultqueue *queue,
                                       bool is_owed)
 {
@@ -58,9 +77,7 @@ struct pf_msg *pf_resultqueue_pop_all(struct pf_resultqueue *queue,
         pf_cond_wait(&queue->not_empty, &queue->lock);
     }
     queue->is_asleep = false;
-    all = queue->first;
-    queue->first = NULL;
-    queue->last = &queue->first;
+    all = take_all_locked(queue);
     pf_mutex_unlock(&queue->lock);
     return all;
 }

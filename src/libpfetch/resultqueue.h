@@ -36,6 +36,9 @@ void pf_resultqueue_push(struct pf_resultqueue *queue, struct pf_msg *first,
 struct pf_msg *pf_resultqueue_pop_all(struct pf_resultqueue *queue,
                                       bool is_owed);
 
+/* Takes out what there is without waiting; NULL: nothing.  The writer only. */
+struct pf_msg *pf_resultqueue_poll_all(struct pf_resultqueue *queue);
+
 /* Wakes the writer for the last time. */
 void pf_resultqueue_close(struct pf_resultqueue *queue);
 

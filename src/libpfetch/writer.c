@@ -359,13 +359,32 @@ static void call_done(struct pf_writer *w)
     }
 }
 
+/* The next messages; NULL: there will be none.  Before the writer sleeps,
+ * those get their turn who have kept work for such a pause.  The handler is
+ * first: what it settles becomes records. */
+static struct pf_msg *next_messages(struct pf_writer *w)
+{
+    struct pf_msg *msg = NULL;
+
+    if (w->handler.idle != NULL || w->on_idle != NULL)
+        msg = pf_resultqueue_poll_all(w->results);
+    if (msg == NULL && w->handler.idle != NULL) {
+        w->handler.idle(w->handler.self);
+        msg = pf_resultqueue_poll_all(w->results);
+    }
+    if (msg != NULL)
+        return msg;
+    if (w->on_idle != NULL)
+        w->on_idle(w->record_user);
+    return pf_resultqueue_pop_all(w->results, w->pending > 0);
+}
+
 static void *run(void *arg)
 {
     struct pf_writer *w = arg;
     struct pf_msg *msg;
 
-    while ((msg = pf_resultqueue_pop_all(w->results, w->pending > 0))
-           != NULL) {
+    while ((msg = next_messages(w)) != NULL) {
         while (msg != NULL) {
             struct pf_msg *next = msg->next;
 

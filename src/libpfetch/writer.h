@@ -18,7 +18,8 @@ struct pf_writer {
     /* Set before start, then read-only. */
     struct pfetch_handler handler;
     void (*on_record)(void *user, const struct pfetch_record *record);
-    void *record_user;
+    void (*on_idle)(void *user);    /* NULL: nobody wants to know */
+    void *record_user;          /* of both */
     struct pf_resultqueue *results;
     struct pf_block_pool *pool;
     struct pf_urlqueue *urls;   /* whose places are released */

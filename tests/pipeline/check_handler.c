@@ -327,6 +327,70 @@ START_TEST(test_a_pending_job_may_break_the_run)
 }
 END_TEST
 
+/* Kept by end() for idle(): all on the writer thread. */
+struct held {
+    struct pfetch_job *jobs[PENDING];
+    unsigned count, groups;
+    unsigned records_seen; /* by on_idle, last */
+};
+
+static void hold(struct run *run, struct entry *e, enum event event)
+{
+    struct held *held = run->user;
+
+    if (event == ON_END)
+        held->jobs[held->count++] = e->job;
+}
+
+static void settle_held(void *self)
+{
+    struct run *run = self;
+    struct held *held = run->user;
+
+    held->groups += held->count > 0;
+    while (held->count > 0)
+        pfetch_settle(held->jobs[--held->count], PFETCH_GO, NULL);
+}
+
+static void count_records(void *user)
+{
+    struct run *run = user;
+    struct held *held = run->user;
+
+    held->records_seen = atomic_load(&run->records);
+}
+
+/* Whether the run is finished or stopped, whoever keeps work for a pause gets
+ * one: the handler, and then who writes the records. */
+START_TEST(test_pending_jobs_are_settled_in_a_pause)
+{
+    struct held held = { .count = 0 };
+    struct run *run = run_create(PENDING);
+    unsigned accepted = 0;
+
+    run->hook = hold;
+    run->user = &held;
+    run->handler.idle = settle_held;
+    run->options.on_idle = count_records;
+    run->options.queue_jobs = 7; /* without a pause no more could be added */
+    run_start(run);
+    for (unsigned i = 0; i < PENDING; i++) {
+        struct entry *e = next_path(run, "/size=100/x");
+
+        e->end_reply = PFETCH_PENDING;
+        accepted += run_put(e) == 0;
+        if (_i == 1 && i == PENDING / 2)
+            pfetch_stop(run->pf, 0);
+    }
+    run_finish(run);
+    ck_assert_uint_ge(held.groups, 1);
+    ck_assert_uint_eq(held.records_seen, accepted);
+    for (unsigned i = 0; i < PENDING && _i == 0; i++)
+        expect_body(&run->entries[i], "x", 100);
+    run_free(run);
+}
+END_TEST
+
 /* --- continuations -------------------------------------------------------- */
 
 /* A body that breaks off, and what becomes of the next attempt. */
@@ -702,6 +766,8 @@ static Suite *create_suite(void)
     tcase_add_loop_test(answers,
                         test_pending_jobs_are_settled_by_other_threads, 0, 2);
     tcase_add_test(answers, test_a_pending_job_may_break_the_run);
+    tcase_add_loop_test(answers, test_pending_jobs_are_settled_in_a_pause, 0,
+                        2);
     tcase_add_test(answers, test_an_empty_body_is_begun_and_ended);
     tcase_add_loop_test(answers, test_without_callbacks, 0, 2);
     tcase_add_test(answers, test_a_dry_run_fetches_nothing);
