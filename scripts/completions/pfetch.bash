@@ -74,6 +74,7 @@ _pfetch()
         -o --output-dir --handler --handler-jobs --ordered --no-ordered
         --spool-limit --name --fan-out --exist
         --remote-time --no-remote-time --resume --no-resume --checksum
+        --durable --no-durable
         -t --threads --per-host --rate --host-rate --host --limit-rate
         --max-idle --grace
         --retries --retry-http --retry-delay --retry-max-delay

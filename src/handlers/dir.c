@@ -7,7 +7,9 @@
  * marks it (filestate.c), take writes to it, end gives it its name without
  * replacing anything, or removes it; all three on the writer thread.  Nothing
  * is left open between an end and the next begin, so there is nothing to do
- * when the run is over.
+ * when the run is over.  Where files are to be durable, end leaves the complete
+ * file to durable.c, which forces several to the disk at once and then has them
+ * named.
  *
  * What a failed transfer leaves is kept if a later run can continue it: then
  * plan finds it by its mark, and asks for the rest.  Many jobs may wait with
@@ -38,6 +40,7 @@
 #include <unistd.h>
 
 #include "disposition.h"
+#include "durable.h"
 #include "filestate.h"
 #include "naming.h"
 #include "part.h"
@@ -56,6 +59,7 @@ struct dir {
     struct pf_digest digest;    /* writer thread only, as all below */
     struct pf_walk walk;
     enum pf_publish_way way;
+    struct pf_durable durable;
 };
 
 /* The state of a job: from plan to end. */
@@ -336,8 +340,11 @@ static enum pfetch_reply take(void *self, struct pfetch_job *job,
 {
     struct dir *dir = self;
     struct file *file = pfetch_job_state(job);
+    int64_t before = file->part.written_bytes;
     int error = pf_part_write(&file->part, data, size);
 
+    if (error == 0 && dir->durable.max > 0)
+        pf_durable_wrote(file->part.fd, before, file->part.written_bytes);
     if (error == 0)
         return PFETCH_GO;
     return fail_part(dir, file, pfetch_job_path(job), error, "write", why);
@@ -359,7 +366,8 @@ static int complete_part(struct dir *dir, struct file *file,
     }
     if (dir->remote_time && file->modified_unix != -1)
         pf_part_set_time(&file->part, file->modified_unix);
-    return pf_part_flush(&file->part);
+    /* Else name_durable() does it: it may take as long as fsync(2). */
+    return dir->durable.max > 0 ? 0 : pf_part_flush(&file->part);
 }
 
 static enum pfetch_reply fail_exists(struct dir *dir, struct file *file,
@@ -449,6 +457,12 @@ static enum pfetch_reply publish(struct dir *dir, struct pfetch_job *job,
         }
         bool done = error == 0
                     || is_done(dir, job, file, parent, final, renamed);
+        if (done && error == EEXIST && dir->durable.max > 0) {
+            int other = pf_durable_sync_other(parent, final);
+
+            if (other != 0)
+                return fail_part(dir, file, first_path, other, "sync", why);
+        }
         if (done && (renamed || number > 0)
             && pfetch_job_set_path(job, path) != 0)
             return fail_part(dir, file, first_path, ENOMEM, "name", why);
@@ -477,14 +491,51 @@ static bool is_still_own(struct dir *dir, const struct file *file, int parent,
 }
 
 /* Leaves the temporary file neither open nor there, whatever it answers. */
+static enum pfetch_reply name_file(struct dir *dir, struct pfetch_job *job,
+                                   struct file *file,
+                                   struct pfetch_failure *why)
+{
+    char path[PF_PATH_SIZE]; /* the job's may change on the way */
+
+    memcpy(path, pfetch_job_path(job), strlen(pfetch_job_path(job)) + 1);
+    int parent = pf_walk_open(&dir->walk, path, false);
+    if (parent < 0)
+        return fail_part(dir, file, path, errno, "rename", why);
+    if (file->is_update
+        && is_still_own(dir, file, parent, pf_outname_last(path)))
+        return replace(dir, file, path, parent, why);
+    return publish(dir, job, file, path, parent, why);
+}
+
+/* A pf_durable_name_fn. */
+static enum pfetch_reply name_durable(void *self, struct pfetch_job *job,
+                                      int error, struct pfetch_failure *why)
+{
+    struct dir *dir = self;
+    struct file *file = pfetch_job_state(job);
+    enum pfetch_reply reply;
+
+    if (error == 0)
+        error = pf_part_flush(&file->part);
+    if (error == 0)
+        reply = name_file(dir, job, file, why);
+    else
+        reply = fail_part(dir, file, pfetch_job_path(job), error, "sync",
+                          why);
+    pfetch_job_set_state(job, NULL);
+    free_file(file);
+    return reply;
+}
+
+/* Leaves the temporary file neither open nor there, whatever it answers, but
+ * for PFETCH_PENDING. */
 static enum pfetch_reply commit(struct dir *dir, struct pfetch_job *job,
                                 struct file *file,
                                 const struct pfetch_record *record,
                                 struct pfetch_failure *why)
 {
-    char path[PF_PATH_SIZE]; /* the job's may change on the way */
+    const char *path = pfetch_job_path(job);
 
-    memcpy(path, pfetch_job_path(job), strlen(pfetch_job_path(job)) + 1);
     if (file->part.fd < 0) {
         pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "%.200s was not begun",
                            path);
@@ -493,13 +544,10 @@ static enum pfetch_reply commit(struct dir *dir, struct pfetch_job *job,
     int error = complete_part(dir, file, record);
     if (error != 0)
         return fail_part(dir, file, path, error, "write", why);
-    int parent = pf_walk_open(&dir->walk, path, false);
-    if (parent < 0)
-        return fail_part(dir, file, path, errno, "rename", why);
-    if (file->is_update
-        && is_still_own(dir, file, parent, pf_outname_last(path)))
-        return replace(dir, file, path, parent, why);
-    return publish(dir, job, file, path, parent, why);
+    if (dir->durable.max > 0)
+        return pf_durable_add(&dir->durable, job, file->part.fd,
+                              file->part.written_bytes);
+    return name_file(dir, job, file, why);
 }
 
 /* Whether the failure leaves hope that the rest can be had another time. */
@@ -553,9 +601,18 @@ static enum pfetch_reply end(void *self, struct pfetch_job *job,
         reply = commit(dir, job, file, record, why);
     else if (!keep_part(dir, file, record))
         drop_part(dir, file, pfetch_job_path(job));
+    if (reply == PFETCH_PENDING)
+        return reply; /* name_durable() ends it, or has ended it */
     pfetch_job_set_state(job, NULL);
     free_file(file);
     return reply;
+}
+
+static void idle(void *self)
+{
+    struct dir *dir = self;
+
+    pf_durable_flush(&dir->durable);
 }
 
 /* --- create and free ---------------------------------------------------- */
@@ -569,11 +626,13 @@ void pfetch_dir_options_init(struct pfetch_dir_options *options)
         .exist = PFETCH_DIR_EXIST_AUTO,
         .remote_time = true,
         .resume = true,
+        .group_files = 64,
     };
 }
 
 static void free_dir(struct dir *dir)
 {
+    pf_durable_fini(&dir->durable);
     pf_walk_close(&dir->walk);
     pf_digest_fini(&dir->digest);
     pf_naming_fini(&dir->naming);
@@ -582,9 +641,10 @@ static void free_dir(struct dir *dir)
     free(dir);
 }
 
-/* Sets up what needs the directory open.  0 or PFETCH_ENOMEM; dir is fit for
- * free_dir() after both. */
-static int init_dir(struct dir *dir, const struct pfetch_dir_options *options)
+/* Sets up what needs the directory open.  0, PFETCH_ENOMEM, or PFETCH_EINVAL
+ * with *why set; dir is fit for free_dir() after all of them. */
+static int init_dir(struct dir *dir, const struct pfetch_dir_options *options,
+                    struct pfetch_failure *why)
 {
     dir->remote_time = options->remote_time;
     dir->resume = options->resume;
@@ -597,7 +657,12 @@ static int init_dir(struct dir *dir, const struct pfetch_dir_options *options)
     int digest = pf_digest_init(&dir->digest);
     int naming = pf_naming_init(&dir->naming, options, dir->root,
                                 &dir->state);
-    return digest != 0 ? digest : naming;
+    if (digest != 0 || naming != 0)
+        return PFETCH_ENOMEM;
+    if (!options->durable || options->dry_run)
+        return 0;
+    return pf_durable_init(&dir->durable, dir->root, options->group_files,
+                           name_durable, dir, why);
 }
 
 bool pfetch_dir_template_check(const char *text, struct pfetch_failure *why)
@@ -614,7 +679,8 @@ bool pfetch_dir_template_check(const char *text, struct pfetch_failure *why)
 static bool check_options(const struct pfetch_dir_options *options,
                           struct pfetch_failure *why)
 {
-    if (options->size != sizeof *options || options->dir == NULL)
+    if (options->size != sizeof *options || options->dir == NULL
+        || options->group_files == 0)
         pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
                            "the options were not made by "
                            "pfetch_dir_options_init()");
@@ -644,10 +710,12 @@ int pfetch_dir_create(struct pfetch_handler *handler,
         free(dir);
         return PFETCH_EINVAL;
     }
-    if (init_dir(dir, options) != 0) {
+    int error = init_dir(dir, options, why);
+    if (error != 0) {
         free_dir(dir);
-        pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "out of memory");
-        return PFETCH_ENOMEM;
+        if (error == PFETCH_ENOMEM)
+            pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "out of memory");
+        return error;
     }
     handler->self = dir;
     handler->plan = plan;
@@ -655,6 +723,7 @@ int pfetch_dir_create(struct pfetch_handler *handler,
     handler->begin = begin;
     handler->take = take;
     handler->end = end;
+    handler->idle = dir->durable.max > 0 ? idle : NULL;
     return 0;
 }
 

@@ -121,6 +121,15 @@ struct pfetch_dir_options {
     bool dry_run;               /* false; true: nothing is created, and a
                                  * directory that is missing counts as empty */
 
+    /* With durable, end() answers PFETCH_PENDING, and a job is settled when
+     * its data, its name and the names of its directories have been forced to
+     * stable storage (fsync(2)): of several files together, when that many
+     * wait, or 64 MiB, or when there is a pause.  Each that waits is open.  A
+     * file that cannot be forced is dropped, and its URL fails.  Files that
+     * were there before are not forced. */
+    bool durable;               /* false */
+    unsigned group_files;       /* 64; at least 1 */
+
     /* Whether a file is one that must not be replaced, whatever `exist` says:
      * a list that is being read, a report being written.  dev and ino are
      * stat(2)'s.  Writer thread.  May be NULL: there is none. */

@@ -41,6 +41,15 @@ void pf_descriptors_share(unsigned long long descriptors, unsigned others,
         *jobs = (size_t)(*workers + left);
 }
 
+unsigned pf_descriptors_spare(unsigned wanted)
+{
+    struct rlimit limit;
+    rlim_t spare = getrlimit(RLIMIT_NOFILE, &limit) == 0
+                       ? limit.rlim_max / 16 : 1;
+
+    return spare >= wanted ? wanted : spare > 0 ? (unsigned)spare : 1;
+}
+
 unsigned long long pf_descriptors_raise(unsigned others, unsigned *workers,
                                         unsigned *max_idle, size_t *jobs)
 {

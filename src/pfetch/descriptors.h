@@ -21,4 +21,8 @@ void pf_descriptors_share(unsigned long long descriptors, unsigned others,
 unsigned long long pf_descriptors_raise(unsigned others, unsigned *workers,
                                         unsigned *max_idle, size_t *jobs);
 
+/* How many of `wanted` files the handler may keep open beside those of the
+ * workers: a sixteenth of what may be open, at least 1. */
+unsigned pf_descriptors_spare(unsigned wanted);
+
 #endif

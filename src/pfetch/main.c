@@ -45,6 +45,7 @@ enum exit_status {
 
 /* Descriptors for a process of exec:, its two pipes and its end. */
 enum { EXEC_FILES = 3 };
+enum { UNSYNCED_MAX = 256 };
 
 struct run {
     /* Set before the downloader is created, then read-only. */
@@ -64,6 +65,7 @@ struct run {
     struct pf_report plan; /* standard output of --dry-run */
     struct pf_failed failed;
     struct pf_summary summary;
+    unsigned unsynced; /* records that are not forced to the disk yet */
     bool local; /* a report could not be written */
     const char *limit; /* the option that has ended the run; NULL: none */
 
@@ -108,6 +110,19 @@ static const char *find_limit(const struct run *run)
                ? "--max-errors" : NULL;
 }
 
+/* --durable: what the records written so far say is true after a power
+ * failure, and now they are there after it, too.  On the writer thread, in a
+ * pause (options.on_idle); and after many records. */
+static void sync_report(void *user)
+{
+    struct run *run = user;
+    struct pfetch_failure why;
+
+    if (run->unsynced > 0 && pf_outfile_sync(&run->report.out, &why) != 0)
+        lose_report(run, &why);
+    run->unsynced = 0;
+}
+
 /* options.on_record: on the writer thread. */
 static void take_record(void *user, const struct pfetch_record *record)
 {
@@ -122,6 +137,8 @@ static void take_record(void *user, const struct pfetch_record *record)
         lose_report(run, &why);
     if (pf_failed_record(&run->failed, record, &why) != 0)
         lose_report(run, &why);
+    if (run->opts.dir.durable && ++run->unsynced >= UNSYNCED_MAX)
+        sync_report(run);
     if (run->limit == NULL && (run->limit = find_limit(run)) != NULL) {
         pfetch_stop(run->pf, 0);
         pf_input_stop(run->input);
@@ -221,8 +238,10 @@ static int open_reports(struct run *run)
     struct pfetch_failure why;
 
     if ((opts->results != NULL &&
-         pf_report_open(&run->report, opts->results, run->input, &why) !=
-             0) ||
+         (pf_report_open(&run->report, opts->results, run->input, &why) !=
+              0 ||
+          (opts->dir.durable && strcmp(opts->results, "-") != 0 &&
+           pf_outfile_sync_name(&run->report.out, &why) != 0))) ||
         (opts->engine.dry_run &&
          pf_report_open(&run->plan, "-", run->input, &why) != 0) ||
         (opts->failed != NULL && !opts->engine.dry_run &&
@@ -247,6 +266,8 @@ static void fit_limits(struct run *run)
         others += PFETCH_DIR_DESCRIPTORS;
     if (run->opts.exec.command != NULL)
         others += run->opts.exec.jobs * EXEC_FILES;
+    if (run->opts.dir.durable)
+        others += run->opts.dir.group_files;
     unsigned long long limit = pf_descriptors_raise(
         others, &engine->workers, &engine->max_idle, &engine->queue_jobs);
 
@@ -303,6 +324,8 @@ static int create_handler(struct run *run)
 {
     struct pfetch_failure why;
 
+    run->opts.dir.group_files =
+        pf_descriptors_spare(run->opts.dir.group_files);
     run->opts.dir.on_notice = take_notice;
     run->opts.dir.is_kept = is_kept;
     run->opts.dir.user = run;
@@ -339,6 +362,8 @@ static int create_downloader(struct run *run, unsigned *workers)
     struct pfetch_counters counters;
 
     engine->on_record = take_record;
+    if (run->opts.dir.durable)
+        engine->on_idle = sync_report;
     engine->on_broken = take_broken;
     engine->on_notice = take_notice;
     engine->user = run;
@@ -509,6 +534,9 @@ static int conclude(struct run *run)
     struct pfetch_counters counters = {0};
     struct pfetch_failure why;
 
+    if (run->opts.dir.durable &&
+        pf_outfile_sync(&run->report.out, &why) != 0)
+        lose_report(run, &why);
     if (pf_report_close(&run->report, &why) != 0 ||
         pf_report_close(&run->plan, &why) != 0 ||
         pf_failed_close(&run->failed, &why) != 0)

@@ -236,6 +236,10 @@ static const struct option_spec specs[] = {
      .check = check_algo,
      .help = "digest of each body, for its record: sha256, sha512, sha1 or "
              "md5"},
+    {.name = "durable", .kind = KIND_SWITCH, .group = GROUP_OUTPUT,
+     .offset = FIELD(dir.durable),
+     .help = "a record says ok only when data and name are forced to the "
+             "disk, and is then forced itself"},
 
     {.name = "threads", .letter = 't', .kind = KIND_UNSIGNED,
      .group = GROUP_CONCURRENCY, .common = true, .argument = "N",

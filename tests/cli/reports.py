@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 """
 
 import os
+import re
 import resource
 import subprocess
 
@@ -231,6 +232,171 @@ def many_write_to_one_report(tmp):
         records = common.read_records(tmp / "r")
         check_same(len(records), 1200)
         check_same(len({r["url"] for r in records}), 1200)
+
+
+# --- --durable ------------------------------------------------------------------
+
+CALLS = ("openat,open,creat,write,fsync,fdatasync,rename,renameat,renameat2,"
+         "link,linkat,mkdir,mkdirat")
+
+
+def traced(tmp, *more, inject=(), paths=()):
+    """Runs pfetch under strace; (finished process, its calls as (name,
+    text))."""
+    common.need_program("strace")
+    program, environment = common.real_program()
+    options = [f"--inject={i}" for i in inject]
+    options += [o for path in paths for o in ("-P", path)]
+    done = subprocess.run(
+        ["strace", "-f", "-y", "-o", tmp / "trace", "-e", f"trace={CALLS}",
+         *options, program, *map(str, more)],
+        env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, check=False)
+    if "ptrace" in done.stderr or "Operation not permitted" in done.stderr:
+        tap.skip("strace may not trace here")
+    calls, open_calls = [], {}
+    for line in (tmp / "trace").read_text(errors="replace").splitlines():
+        pid, text = line.split(None, 1)
+        if text.endswith("<unfinished ...>"):
+            open_calls[pid] = text[:-len("<unfinished ...>")]
+            continue
+        resumed = re.match(r"<\.\.\. \w+ resumed>(.*)", text)
+        if resumed:
+            text = open_calls.pop(pid) + resumed.group(1)
+        if "(" in text:
+            calls.append((text.split("(")[0], text))
+    return done, calls
+
+
+def at(calls, *words, after=-1):
+    """The first call behind `after` whose text has all these words."""
+    for i, (_, text) in enumerate(calls):
+        if i > after and all(word in text for word in words):
+            return i
+    raise AssertionError(f"no call with {words} behind {after}")
+
+
+def last(calls, *words):
+    return max((i for i, (_, text) in enumerate(calls)
+                if all(word in text for word in words)), default=-1)
+
+
+@tap.case(timeout=60)
+def durable_is_in_the_right_order(tmp):
+    "write, fsync the file, rename, fsync directories, record, fsync report"
+    with common.server() as server:
+        lines = [server.url(f"/size=5000/d{n % 3}/f{n}") for n in range(40)]
+        common.write_list(tmp / "list", lines)
+        done, calls = traced(
+            tmp, "--durable", "--name", "path", "-i", tmp / "list", "-o",
+            tmp / "out", "--results", tmp / "r")
+        check_same(done.returncode, 0)
+        records = common.by_n(common.read_records(tmp / "r"))
+        check_same(len(records), 40)
+        host = server.url("").split("//")[1]
+        for n, record in records.items():
+            path = record["path"]
+            folder, name = path.rsplit("/", 1)
+            part = f"/{folder}/.{name}.part>"
+            written = last(calls, "write(", part)
+            synced = at(calls, "fsync(", part)
+            named = at(calls, "rename", f'"{name}"', f"/{folder}>")
+            told = at(calls, "write(", f"{tmp}/r>", f'\\"n\\":{n},')
+            assert -1 < written < synced < named < told, (n, calls)
+            inner = at(calls, f"<{tmp}/out/{folder}>)", "fsync(",
+                       after=named)
+            outer = at(calls, f"<{tmp}/out/{host}>)", "fsync(", after=named)
+            root = at(calls, f"<{tmp}/out>)", "fsync(", after=named)
+            assert max(inner, outer, root) < told, (n, calls)
+            at(calls, f"{tmp}/r>)", "fsync(", after=told)
+        # The names of the output directory and of the report.
+        first = at(calls, "write(", f"{tmp}/r>")
+        assert at(calls, "fsync(", f"<{tmp}>") < first, calls
+        syncs = sum(name == "fsync" and f"{tmp}/r>" in text
+                    for name, text in calls)
+        print(f"{syncs} times the report was forced")
+
+
+@tap.case
+def without_durable_nothing_is_forced(tmp):
+    with common.server() as server:
+        done, calls = traced(tmp, server.url("/a"), "-o", tmp / "out",
+                             "--results", tmp / "r")
+        check_same(done.returncode, 0)
+        check_same([c for c in calls if "sync" in c[0]], [])
+
+
+@tap.case
+def a_file_that_cannot_be_forced(tmp):
+    "EIO by fsync: the line fails, once, no file is left, the run stops"
+    with common.server() as server:
+        done, calls = traced(
+            tmp, "--durable", server.url("/a"), "-o", tmp / "out",
+            "--results", tmp / "r", "--retries", "2",
+            paths=[tmp / "out/.a.part"], inject=["fsync:error=EIO:when=1"])
+        check_same(done.returncode, 3)
+        check_same(sum(c[0] == "fsync" for c in calls), 1)
+        record = common.read_records(tmp / "r")[0]
+        common.check_failed(record, "local")
+        assert "sync a: Input/output error" in record["message"], record
+        check_same(tree(tmp / "out"), [])
+
+
+@tap.case
+def a_directory_that_cannot_be_forced(tmp):
+    "no record says ok, and the run stops"
+    with common.server() as server:
+        (tmp / "out").mkdir()
+        done, _ = traced(
+            tmp, "--durable", server.url("/a"), "-o", tmp / "out",
+            "--results", tmp / "r", paths=[tmp / "out"],
+            inject=["fsync:error=EIO:when=1"])
+        check_same(done.returncode, 3)
+        common.check_failed(common.read_records(tmp / "r")[0], "local")
+        assert "sync the directory of a: Input/output" in done.stderr, \
+            done.stderr
+        again = fetch(tmp, server.url("/a"))
+        check_same(again.status, 0)
+        check_same(tree(tmp / "out"), ["a"])
+
+
+@tap.case
+def a_report_that_cannot_be_forced(tmp):
+    "status 3"
+    with common.server() as server:
+        (tmp / "r").write_text("")
+        done, _ = traced(
+            tmp, "--durable", server.url("/a"), "-o", tmp / "out",
+            "--results", tmp / "r", paths=[tmp / "r"],
+            inject=["fsync:error=EIO:when=1"])
+        check_same(done.returncode, 3)
+        assert f"{tmp}/r: cannot write: Input/output error" in done.stderr, \
+            done.stderr
+
+
+@tap.case
+def durable_gets_everything(tmp):
+    "many files, failures between, equal names; few descriptors; a stop"
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    with common.server() as server:
+        lines = [server.url(f"/size=2000/{'status=404/' * (n % 5 == 4)}"
+                            f"d{n}/f{n % 50}") for n in range(500)]
+        done = fetch(tmp, "--durable", lines=lines, preexec_fn=limit)
+        check_same(done.status, 1)
+        check_same(len(done.records), 500)
+        for n, line in enumerate(lines, 1):
+            if n % 5 == 0:
+                common.check_failed(done.records[n], "http", 404)
+            else:
+                check_good(done, n, line, 2000)
+        check_same(len(tree(done.path)), 400)
+        done = fetch(tmp, "--durable", "--max-files", "7", lines=lines,
+                     out="other")
+        check_same(done.status, 0)
+        ok = [r for r in done.records.values() if r["status"] == "ok"]
+        check_same(tree(done.path), sorted(r["path"] for r in ok))
 
 
 tap.main()

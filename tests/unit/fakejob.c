@@ -94,6 +94,15 @@ const char *pfetch_job_path(const struct pfetch_job *job)
     return job->path;
 }
 
+void pfetch_settle(struct pfetch_job *job, enum pfetch_reply reply,
+                   const struct pfetch_failure *why)
+{
+    job->settled++;
+    job->settled_reply = reply;
+    if (why != NULL)
+        job->settled_why = *why;
+}
+
 void pfetch_failure_set(struct pfetch_failure *why, enum pfetch_class cls,
                         const char *format, ...)
 {

@@ -20,6 +20,9 @@ struct pfetch_job {
     char *if_changed;       /* owned; NULL */
     bool has_digest;
     char digested[256];     /* what resume() has given to the digest */
+    unsigned settled;           /* calls of pfetch_settle() */
+    enum pfetch_reply settled_reply;
+    struct pfetch_failure settled_why;
 };
 
 void fakejob_init(struct pfetch_job *job, const char *url, uint64_t n);
