@@ -21,7 +21,7 @@ _pfetch()
     case $option in
     -i | --input-file | --checksums | --config | --user-file | \
     --bearer-file | --load-cookies | --cacert | -E | --cert | --key | \
-    --results | --failed)
+    --results | --failed | --resume-from)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
@@ -91,7 +91,7 @@ _pfetch()
         -4 --ipv4 -6 --ipv6 --interface --deny-private --no-deny-private
         --cacert --capath -k --insecure --no-insecure
         --tls-min -E --cert --key
-        --results --failed -q --quiet -v --verbose -h --help -V --version
+        --results --failed --resume-from -q --quiet -v --verbose -h --help -V --version
         ' -- "$cur")
 }
 

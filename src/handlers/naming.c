@@ -119,6 +119,8 @@ int pf_naming_init(struct pf_naming *naming,
     naming->template = strdup(template_of(options));
     naming->exist = options->exist;
     naming->fan_out = options->fan_out;
+    naming->is_done = options->is_done;
+    naming->user = options->user;
     naming->root = root;
     naming->was_empty = root < 0 || is_empty_dir(root);
     naming->state = state;
@@ -454,13 +456,32 @@ static enum pfetch_reply judge_auto(struct pf_naming *naming,
     return PFETCH_GO;
 }
 
+/* Whether an earlier run is known to have made the candidate's file. */
+static bool is_recorded(struct pf_naming *naming, const struct line *line)
+{
+    struct stat st;
+
+    if (naming->is_done == NULL || naming->was_empty)
+        return false;
+    int dir = pf_walk_open(&naming->walk, line->path, false);
+    return dir >= 0
+           && fstatat(dir, pf_outname_last(line->path), &st,
+                      AT_SYMLINK_NOFOLLOW) == 0
+           && S_ISREG(st.st_mode)
+           && naming->is_done(naming->user, pfetch_job_request(line->job),
+                              line->path, st.st_size);
+}
+
 /* What becomes of a line for which no other of this run has the candidate.
  * *again: another number is to be tried. */
 static enum pfetch_reply judge(struct pf_naming *naming, struct line *line,
                                bool *again, struct pfetch_failure *why)
 {
+    if (is_recorded(naming, line)) {
+        pfetch_failure_set(why, PFETCH_CLASS_NONE, "ok in an earlier run");
+        return PFETCH_SKIP;
+    }
     enum pf_found found = look_at(naming, line);
-
     if (found == PF_FOUND_ERROR)
         return pf_place_failure(naming->root, errno, "look at", line->path,
                                 why);

@@ -37,6 +37,9 @@ struct pf_naming {
     unsigned fan_out;             /* so many directories; 0: none */
     bool counts;                  /* {n}: lines of one URL have files each */
     bool by_header;               /* files of earlier runs have any name */
+    bool (*is_done)(void *user, const struct pfetch_request *request,
+                    const char *path, int64_t size_bytes); /* or NULL */
+    void *user;                   /* is_done's */
     int root;                     /* borrowed; -1: the directory is missing */
     bool was_empty;               /* at the start: there is nothing to find */
     struct pf_filestate *state;   /* borrowed; any thread */

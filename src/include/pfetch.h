@@ -568,6 +568,20 @@ static inline int pfetch_reject(struct pfetch *pf,
     return pfetch_reject_sized(pf, request, sizeof(*request), why);
 }
 
+/* Like pfetch_add() for a request of which the caller knows that there is
+ * nothing to do: its record has status skipped and this text, and the handler
+ * never sees it.  Where names must come out as if it had been fetched, its
+ * handler has to know instead (pfetch_dir_options.is_done). */
+int pfetch_skip_sized(struct pfetch *pf, const struct pfetch_request *request,
+                      size_t size, const char *text);
+
+static inline int pfetch_skip(struct pfetch *pf,
+                              const struct pfetch_request *request,
+                              const char *text)
+{
+    return pfetch_skip_sized(pf, request, sizeof(*request), text);
+}
+
 /* Ends early: no transfer starts from now on, those running are aborted after
  * grace_ms (0: at once; PFETCH_GRACE_FOREVER: never).  Called again, the
  * shorter time counts.  Jobs never begun end as not-attempted, the others as

@@ -135,6 +135,13 @@ struct pfetch_dir_options {
      * stat(2)'s.  Writer thread.  May be NULL: there is none. */
     bool (*is_kept)(void *user, uint64_t dev, uint64_t ino);
 
+    /* Whether the caller knows from elsewhere (records of an earlier run) that
+     * a request is done, if a regular file of that size stands under that
+     * path.  Then it is skipped, and the path is taken.  Asked for each path
+     * that plan() considers, on the adding thread.  May be NULL. */
+    bool (*is_done)(void *user, const struct pfetch_request *request,
+                    const char *path, int64_t size_bytes);
+
     /* Called at most a few times in a run, on any thread of the engine or
      * the one that adds, with one line a person should know ("no user
      * attributes here: ...").  May be NULL. */

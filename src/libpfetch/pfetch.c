@@ -777,48 +777,41 @@ static bool has_good_checksum(const struct pfetch *pf,
     return false;
 }
 
-/* Hands a job that has a place on to whoever is next. */
+/* Hands a job that has a place on to whoever is next.  known: why it is not to
+ * be fetched, of class none where that is no failure; NULL: it is. */
 static void take_in(struct pfetch *pf, struct pfetch_job *job,
-                    const struct pfetch_failure *rejected)
+                    const struct pfetch_failure *known)
 {
     job->seq = pf->next_seq++;
     pf_stat_add(&pf->stats.added, 1);
-    if (rejected->cls != PFETCH_CLASS_NONE)
-        conclude(pf, job, PFETCH_STATUS_FAILED, rejected->cls,
-                 rejected->text);
-    else
+    if (known == NULL)
         plan(pf, job);
+    else
+        conclude(pf, job,
+                 known->cls == PFETCH_CLASS_NONE ? PFETCH_STATUS_SKIPPED
+                                                 : PFETCH_STATUS_FAILED,
+                 known->cls, known->text);
 }
 
-/* A job for the request; why *rejected says, if it is none. */
-static struct pfetch_job *make_job(struct pfetch *pf,
-                                   const struct pfetch_request *request,
-                                   struct pfetch_failure *rejected)
+/* Takes the URL of a request apart.  False: *why says what is wrong. */
+static bool parse_request(const struct pfetch *pf, struct pfetch_job *job,
+                          struct pfetch_failure *why)
 {
-    struct pfetch_job *job = pf_job_create(request);
-
-    if (job == NULL)
-        return NULL;
-    job->queue_bytes = pf_request_bytes(request);
-    job->results = &pf->results;
-    job->stop = &pf->stop;
-    if (rejected->cls != PFETCH_CLASS_NONE)
-        return job;
-    if (request->url == NULL)
-        pfetch_failure_set(rejected, PFETCH_CLASS_URL, "no URL");
-    else if (has_good_checksum(pf, request, rejected)
-             && pf_url_parse(request->url, &job->home, rejected) == 0)
-        rejected->cls = PFETCH_CLASS_NONE;
-    job->url = job->home;
-    return job;
+    if (job->request.url == NULL)
+        pfetch_failure_set(why, PFETCH_CLASS_URL, "no URL");
+    else if (has_good_checksum(pf, &job->request, why)
+             && pf_url_parse(job->request.url, &job->home, why) == 0)
+        job->url = job->home;
+    return job->url != NULL;
 }
 
 /* size is what the request has for the caller: a smaller one is of an earlier
- * version. */
+ * version.  known: as take_in(). */
 static int add(struct pfetch *pf, const struct pfetch_request *caller_request,
-               size_t size, struct pfetch_failure rejected, bool may_wait)
+               size_t size, const struct pfetch_failure *known, bool may_wait)
 {
     struct pfetch_request request = { .url = NULL };
+    struct pfetch_failure wrong;
     struct pfetch_job *job;
     int error;
 
@@ -828,15 +821,20 @@ static int add(struct pfetch *pf, const struct pfetch_request *caller_request,
     error = take_turn(pf, may_wait);
     if (error != 0)
         return error;
-    job = make_job(pf, &request, &rejected);
-    if (job == NULL)
-        error = PFETCH_ENOMEM;
-    else if (may_wait)
-        error = pf_urlqueue_reserve(&pf->urls, job);
-    else
-        error = pf_urlqueue_try_reserve(&pf->urls, job);
+    job = pf_job_create(&request);
+    if (job == NULL) {
+        give_turn(pf);
+        return PFETCH_ENOMEM;
+    }
+    job->queue_bytes = pf_request_bytes(&request);
+    job->results = &pf->results;
+    job->stop = &pf->stop;
+    if (known == NULL && !parse_request(pf, job, &wrong))
+        known = &wrong;
+    error = may_wait ? pf_urlqueue_reserve(&pf->urls, job)
+                     : pf_urlqueue_try_reserve(&pf->urls, job);
     if (error == 0)
-        take_in(pf, job, &rejected); /* gives it away */
+        take_in(pf, job, known); /* gives it away */
     else
         pf_job_free(job);
     give_turn(pf);
@@ -846,26 +844,33 @@ static int add(struct pfetch *pf, const struct pfetch_request *caller_request,
 int pfetch_add_sized(struct pfetch *pf, const struct pfetch_request *request,
                      size_t size)
 {
-    return add(pf, request, size,
-               (struct pfetch_failure){ .cls = PFETCH_CLASS_NONE }, true);
+    return add(pf, request, size, NULL, true);
 }
 
 int pfetch_try_add_sized(struct pfetch *pf,
                          const struct pfetch_request *request, size_t size)
 {
-    return add(pf, request, size,
-               (struct pfetch_failure){ .cls = PFETCH_CLASS_NONE }, false);
+    return add(pf, request, size, NULL, false);
 }
 
 int pfetch_reject_sized(struct pfetch *pf,
                         const struct pfetch_request *request, size_t size,
                         const struct pfetch_failure *why)
 {
-    struct pfetch_failure rejected = *why;
+    struct pfetch_failure known = *why;
 
-    if (rejected.cls == PFETCH_CLASS_NONE)
-        rejected.cls = PFETCH_CLASS_URL;
-    return add(pf, request, size, rejected, true);
+    if (known.cls == PFETCH_CLASS_NONE)
+        known.cls = PFETCH_CLASS_URL;
+    return add(pf, request, size, &known, true);
+}
+
+int pfetch_skip_sized(struct pfetch *pf, const struct pfetch_request *request,
+                      size_t size, const char *text)
+{
+    struct pfetch_failure known;
+
+    pfetch_failure_set(&known, PFETCH_CLASS_NONE, "%s", text);
+    return add(pf, request, size, &known, true);
 }
 
 /* --- the end --------------------------------------------------------------- */

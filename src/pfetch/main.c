@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@
 #include "pfetch_handlers.h"
 #include "progress.h"
 #include "report.h"
+#include "resume.h"
 #include "signals.h"
 #include "summary.h"
 
@@ -72,6 +74,7 @@ struct run {
     /* Main only. */
     struct pf_signals signals;
     struct pf_progress progress;
+    struct pf_resume *resume; /* NULL: not asked for */
     struct pf_line last; /* the line that was read last */
     uint64_t n;          /* of the last line that was accepted */
     bool unread;         /* lists were not read to their end */
@@ -166,6 +169,15 @@ static bool is_kept(void *user, uint64_t dev, uint64_t ino)
            pf_outfile_is(&run->failed.out, (dev_t)dev, (ino_t)ino);
 }
 
+/* is_done of the dir handler: on main, in pfetch_add(). */
+static bool is_done(void *user, const struct pfetch_request *request,
+                    const char *path, int64_t size_bytes)
+{
+    const struct run *run = user;
+
+    return pf_resume_has(run->resume, request, path, size_bytes);
+}
+
 /* on_notice of the dir handler and of the downloader: on any thread. */
 static void take_notice(void *user, const char *text)
 {
@@ -228,6 +240,38 @@ static int open_lists(struct run *run)
         return EXIT_OK;
     pf_msg_error("%s", pfetch_strerror(PFETCH_ENOMEM));
     return EXIT_LOCAL;
+}
+
+/* Reads what earlier runs have done.  A report of this run that is not there
+ * yet says nothing: so the first run and those that go on with it are the
+ * same command. */
+static int load_resume(struct run *run)
+{
+    const struct pf_opts *opts = &run->opts;
+    struct pfetch_failure why;
+
+    if (opts->resume_from.count == 0)
+        return EXIT_OK;
+    run->resume = pf_resume_create(opts->handler == PF_OPTS_DIR);
+    if (run->resume == NULL) {
+        pf_msg_error("%s", pfetch_strerror(PFETCH_ENOMEM));
+        return EXIT_LOCAL;
+    }
+    for (size_t i = 0; i < opts->resume_from.count; i++) {
+        const char *file = opts->resume_from.at[i];
+        bool own = opts->results != NULL && strcmp(file, opts->results) == 0;
+
+        if (own && access(file, F_OK) != 0 && errno == ENOENT)
+            continue;
+        if (pf_resume_load(run->resume, file, &why) != 0) {
+            pf_msg_error("%s", why.text);
+            return why.cls == PFETCH_CLASS_LOCAL ? EXIT_LOCAL : EXIT_USAGE;
+        }
+    }
+    if (pf_resume_ignored(run->resume) > 0)
+        pf_msg_note("--resume-from: lines ignored that are no whole records: "
+                    "%" PRIu64, pf_resume_ignored(run->resume));
+    return EXIT_OK;
 }
 
 /* After the output directory is there: a report may lie in it.  What --failed
@@ -328,6 +372,8 @@ static int create_handler(struct run *run)
         pf_descriptors_spare(run->opts.dir.group_files);
     run->opts.dir.on_notice = take_notice;
     run->opts.dir.is_kept = is_kept;
+    if (run->resume != NULL)
+        run->opts.dir.is_done = is_done;
     run->opts.dir.user = run;
     switch (run->opts.handler) {
     case PF_OPTS_NULL:
@@ -432,6 +478,15 @@ static int start(struct run *run)
 
 /* --- the run -------------------------------------------------------------- */
 
+/* Whether an earlier run has done what no file can tell: where there are
+ * files, their handler asks is_done(). */
+static bool is_done_elsewhere(const struct run *run,
+                              const struct pfetch_request *request)
+{
+    return run->resume != NULL && run->opts.handler != PF_OPTS_DIR &&
+           pf_resume_has(run->resume, request, "", -1);
+}
+
 /* Hands over what was read.  False: no more is accepted. */
 static bool hand_over(struct run *run, enum pf_input_result result,
                       const struct pfetch_failure *why)
@@ -448,10 +503,14 @@ static bool hand_over(struct run *run, enum pf_input_result result,
                                      .has_size = line->size_bytes >= 0,
                                      .n = line->n,
                                      .line = line->line};
-    int error = result == PF_INPUT_LINE
-                    ? pfetch_add(run->pf, &request)
-                    : pfetch_reject(run->pf, &request, why);
+    int error;
 
+    if (result != PF_INPUT_LINE)
+        error = pfetch_reject(run->pf, &request, why);
+    else if (is_done_elsewhere(run, &request))
+        error = pfetch_skip(run->pf, &request, "ok in an earlier run");
+    else
+        error = pfetch_add(run->pf, &request);
     if (error == 0) {
         run->n = line->n;
         return true;
@@ -563,6 +622,8 @@ static int open_all(struct run *run)
     int status = open_lists(run);
 
     if (status == EXIT_OK)
+        status = load_resume(run);
+    if (status == EXIT_OK)
         status = create_handler(run);
     return status == EXIT_OK ? open_reports(run) : status;
 }
@@ -598,6 +659,7 @@ static void free_run(struct run *run)
     (void)pf_report_close(&run->report, &why);
     (void)pf_report_close(&run->plan, &why);
     (void)pf_failed_close(&run->failed, &why);
+    pf_resume_free(run->resume);
     pf_input_free(run->input);
     pf_opts_free(&run->opts);
 }

@@ -435,6 +435,10 @@ static const struct option_spec specs[] = {
     {.name = "failed", .kind = KIND_TEXT, .group = GROUP_REPORTS,
      .common = true, .argument = "FILE", .offset = FIELD(failed),
      .help = "write the lines that were read but are not ok, a list for -i"},
+    {.name = "resume-from", .kind = KIND_TEXTS, .group = GROUP_REPORTS,
+     .argument = "FILE", .offset = FIELD(resume_from),
+     .help = "skip what an earlier --results FILE records as ok and whose "
+             "file still has its size; may be given several times"},
     {.name = "quiet", .letter = 'q', .kind = KIND_SET,
      .group = GROUP_REPORTS, .common = true, .offset = FIELD(verbosity),
      .min = PF_QUIET, .help = "say only what is wrong with the run"},
@@ -1461,12 +1465,13 @@ void pf_opts_free(struct pf_opts *opts)
     }
     free(opts->hosts);
     free(opts->resolve.at);
+    free(opts->resume_from.at);
     free(opts->lists.at);
     free(opts->sums.at);
     free(opts->urls.at);
     free(opts->headers.at);
     opts->lists = opts->sums = opts->urls = opts->headers = opts->resolve =
-        (struct pf_texts){NULL, 0};
+        opts->resume_from = (struct pf_texts){NULL, 0};
     opts->engine.headers = NULL;
     pf_conffile_free(&opts->conffile);
 }

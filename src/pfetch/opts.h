@@ -62,6 +62,7 @@ struct pf_opts {
     struct pfetch_host_options *hosts; /* heap: engine.hosts, names too */
     const char *results;     /* NULL: none; "-": standard output */
     const char *failed;      /* NULL: none */
+    struct pf_texts resume_from;
     int verbosity;           /* enum pf_verbosity */
     struct pf_texts resolve; /* --resolve */
     char *proxy;             /* heap: engine.proxy */

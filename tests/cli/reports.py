@@ -4,6 +4,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import json
 import os
 import re
 import resource
@@ -232,6 +233,134 @@ def many_write_to_one_report(tmp):
         records = common.read_records(tmp / "r")
         check_same(len(records), 1200)
         check_same(len({r["url"] for r in records}), 1200)
+
+
+# --- --resume-from --------------------------------------------------------------
+
+def statuses(done):
+    return [done.records[n]["status"] for n in sorted(done.records)]
+
+
+@tap.case
+def resume_skips_what_is_recorded(tmp):
+    "and only that: other sizes, new lines and failures are fetched"
+    with common.server() as server:
+        lines = [server.url(f"/size=500/{'fail=1:404/' * (i == 3)}d{i}/f")
+                 for i in range(6)]
+        r, again = tmp / "r", ("--exist", "overwrite", "--resume-from",
+                               tmp / "r")
+        done = fetch(tmp, lines=lines, results="r")
+        check_same(done.status, 1)
+        # f.3 has failed, f.4 is cut short, f.5 is gone.
+        (tmp / "out/f.4").write_bytes(b"x" * 499)
+        (tmp / "out/f.5").unlink()
+        before = server.stats()["requests"]
+        done = fetch(tmp, *again, lines=lines)
+        check_same(done.status, 0)
+        check_same(statuses(done), ["skipped"] * 3 + ["ok"] * 3)
+        check_same(server.stats()["requests"], before + 3)
+        check_same([done.records[n]["path"] for n in range(1, 7)],
+                   ["f", "f.1", "f.2", "f.3", "f.4", "f.5"])
+        check_same(done.records[1]["message"], "ok in an earlier run")
+        check_same(done.err.count("3 skipped"), 1)
+        # Without the option all six are fetched: it is what skipped them.
+        done = fetch(tmp, "--exist", "overwrite", lines=lines)
+        check_same(statuses(done), ["ok"] * 6)
+        # The first report and the second one, which was appended to.
+        with open(r, "ab") as out:
+            out.write((tmp / "results").read_bytes())
+        before = server.stats()["requests"]
+        done = fetch(tmp, *again, lines=lines)
+        check_same((done.status, statuses(done)), (0, ["skipped"] * 6))
+        check_same(server.stats()["requests"], before)
+        # In another order they have other names, under which they are not
+        # recorded; the last one has its old one.
+        changed = [server.url("/size=500/new/f"), lines[2], lines[1],
+                   lines[3]]
+        done = fetch(tmp, *again, lines=changed)
+        check_same(statuses(done), ["ok", "ok", "ok", "skipped"])
+
+
+@tap.case
+def resume_is_the_same_command_each_time(tmp):
+    "--results r --resume-from r: killed, it goes on; 3 exist modes"
+    with common.server() as server:
+        for mode in ("overwrite", "auto", "error"):
+            lines = [server.url(f"/size=1000/drip=500,3/{mode}/f{i}")
+                     for i in range(60)]
+            out, r = tmp / mode, tmp / f"r-{mode}"
+            common.write_list(tmp / "list", lines)
+            command = ["-i", tmp / "list", "-o", out, "--results", r,
+                       "--resume-from", r, "--exist", mode]
+            with common.started(tmp, *command, results=None,
+                                out=mode) as process:
+                common.until(lambda: r.exists()
+                             and r.read_bytes().count(b"\n") >= 20,
+                             "20 records")
+                process.kill()
+            recorded = sum(x["status"] == "ok" for x in
+                           map(json.loads, r.read_text().splitlines()))
+            with open(r, "ab") as torn:
+                torn.write(b'{"schema":1,"n":')
+            server.reset()
+            done = tap.run(*command)
+            said = done.stderr
+            if mode == "error":  # files without a record
+                assert done.returncode in (0, 1), done
+            else:
+                check_same(done.returncode, 0)
+            assert server.stats()["requests"] <= 60 - recorded
+            check_same(said.count("lines ignored"), 1)
+            assert "no whole records: 1" in said, said
+            for i, line in enumerate(lines):
+                common.check_file(out / f"f{i}", line)
+
+
+@tap.case
+def resume_needs_its_file(tmp):
+    "missing: status 2, unless it is that of --results"
+    with common.server() as server:
+        url = server.url("/a")
+        done = fetch(tmp, "--resume-from", tmp / "none", url)
+        check_same(done.status, 2)
+        assert "none: cannot open" in done.err, done.err
+        done = fetch(tmp, "--resume-from", tmp, url)
+        check_same(done.status, 2)
+        check_same(server.stats()["requests"], 0)
+        done = fetch(tmp, "--resume-from", tmp / "results", url)
+        check_same(done.status, 0)
+
+
+@tap.case
+def resume_without_files(tmp):
+    "--handler null: the URL alone counts, in several reports"
+    with common.server() as server:
+        lines = [server.url(f"/f{i}") for i in range(20)]
+        check_same(fetch(tmp, "--handler", "null", lines=lines[:8],
+                         results="r1").status, 0)
+        check_same(fetch(tmp, lines=lines[8:15], results="r2").status, 0)
+        server.reset()
+        done = fetch(tmp, "--handler", "null", "--resume-from", tmp / "r1",
+                     "--resume-from", tmp / "r2", lines=lines)
+        check_same(statuses(done), ["skipped"] * 15 + ["ok"] * 5)
+        check_same(server.stats()["requests"], 5)
+
+
+@tap.case
+def resume_and_equal_urls(tmp):
+    "user parts make no difference; a skipped line does not free its name"
+    with common.server() as server:
+        host = server.url("").split("//")[1]
+        lines = [f"http://a:secret@{host}/x/f", server.url("/y/f")]
+        check_same(fetch(tmp, lines=lines, results="r").status, 0)
+        assert "secret" not in (tmp / "r").read_text()
+        server.reset()
+        lines[0] = lines[0].replace("secret", "other")
+        lines.append(server.url("/z/f"))
+        done = fetch(tmp, "--exist", "overwrite", "--resume-from", tmp / "r",
+                     lines=lines)
+        check_same(statuses(done), ["skipped", "skipped", "ok"])
+        check_same(done.records[3]["path"], "f.2")
 
 
 # --- --durable ------------------------------------------------------------------
