@@ -63,7 +63,7 @@ _pfetch()
     --connect-timeout | --stall-timeout | --max-size | --max-redirs | \
     -H | --header | -A | --user-agent | -e | --referer | -u | --user | \
     --bearer | -x | --proxy | --noproxy | --resolve | --interface | \
-    --spool-limit | --handler-jobs)
+    --spool-limit | --handler-jobs | --disk-reserve)
         return ;;
     esac
 
@@ -74,7 +74,7 @@ _pfetch()
         -o --output-dir --handler --handler-jobs --ordered --no-ordered
         --spool-limit --name --fan-out --exist
         --remote-time --no-remote-time --resume --no-resume --checksum
-        --durable --no-durable
+        --disk-reserve --durable --no-durable
         -t --threads --per-host --rate --host-rate --host --limit-rate
         --max-idle --grace
         --retries --retry-http --retry-delay --retry-max-delay

@@ -45,6 +45,7 @@
 #include "naming.h"
 #include "part.h"
 #include "place.h"
+#include "room.h"
 
 enum { READ_BYTES = 256 * 1024 };
 
@@ -60,6 +61,8 @@ struct dir {
     struct pf_walk walk;
     enum pf_publish_way way;
     struct pf_durable durable;
+    struct pf_room room;
+    bool has_looked; /* for room, before the run; adding thread only */
 };
 
 /* The state of a job: from plan to end. */
@@ -149,6 +152,10 @@ static enum pfetch_reply plan(void *self, struct pfetch_job *job,
     uint8_t hash[PF_URL_HASH_BYTES];
     enum pfetch_reply reply = pf_naming_plan(&dir->naming, job, hash, why);
 
+    if (reply == PFETCH_GO && !dir->has_looked) {
+        dir->has_looked = true;
+        reply = pf_room_look(&dir->room, why);
+    }
     if (reply != PFETCH_GO)
         return reply;
     struct file *file = malloc(sizeof *file);
@@ -301,7 +308,15 @@ static enum pfetch_reply begin(void *self, struct pfetch_job *job,
     struct dir *dir = self;
     struct file *file = pfetch_job_state(job);
     const char *path = pfetch_job_path(job);
+    int64_t length = response->length_bytes;
+    enum pfetch_reply reply =
+        pf_room_begin(&dir->room, path,
+                       length < 0 ? -1 : length - offset_bytes, why);
 
+    if (reply != PFETCH_GO) {
+        drop_part(dir, file, path);
+        return reply;
+    }
     if (file->part.fd < 0) {
         int error = open_part(dir, file, path);
 
@@ -341,6 +356,13 @@ static enum pfetch_reply take(void *self, struct pfetch_job *job,
     struct dir *dir = self;
     struct file *file = pfetch_job_state(job);
     int64_t before = file->part.written_bytes;
+    enum pfetch_reply reply =
+        pf_room_write(&dir->room, (int64_t)size, why);
+
+    if (reply != PFETCH_GO) {
+        drop_part(dir, file, pfetch_job_path(job));
+        return reply;
+    }
     int error = pf_part_write(&file->part, data, size);
 
     if (error == 0 && dir->durable.max > 0)
@@ -652,6 +674,8 @@ static int init_dir(struct dir *dir, const struct pfetch_dir_options *options,
     dir->user = options->user;
     dir->way = PF_PUBLISH_NOREPLACE;
     pf_walk_init(&dir->walk, dir->root);
+    pf_room_init(&dir->room, dir->root,
+                  options->dry_run ? 0 : options->reserve_bytes);
     pf_filestate_init(&dir->state, dir->root, options->on_notice,
                       options->user);
     int digest = pf_digest_init(&dir->digest);
@@ -680,7 +704,7 @@ static bool check_options(const struct pfetch_dir_options *options,
                           struct pfetch_failure *why)
 {
     if (options->size != sizeof *options || options->dir == NULL
-        || options->group_files == 0)
+        || options->group_files == 0 || options->reserve_bytes < 0)
         pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
                            "the options were not made by "
                            "pfetch_dir_options_init()");

@@ -135,6 +135,13 @@ struct pfetch_dir_options {
      * stat(2)'s.  Writer thread.  May be NULL: there is none. */
     bool (*is_kept)(void *user, uint64_t dev, uint64_t ino);
 
+    /* To be left free in the file system of the directory: when less is, the
+     * run ends (PFETCH_BROKEN).  Looked at before the first request, and again
+     * after every 16 MiB or 4096 files, so it holds to about that.  A body
+     * that is declared to be longer than what may be used ends the run when
+     * it begins, and not when the disk is full. */
+    int64_t reserve_bytes;      /* 0 */
+
     /* Whether the caller knows from elsewhere (records of an earlier run) that
      * a request is done, if a regular file of that size stands under that
      * path.  Then it is skipped, and the path is taken.  Asked for each path

@@ -236,6 +236,11 @@ static const struct option_spec specs[] = {
      .check = check_algo,
      .help = "digest of each body, for its record: sha256, sha512, sha1 or "
              "md5"},
+    {.name = "disk-reserve", .kind = KIND_SIZE, .group = GROUP_OUTPUT,
+     .argument = "BYTES", .preset = "0", .offset = FIELD(dir.reserve_bytes),
+     .min = 0, .max = (int64_t)1 << 60,
+     .help = "end the run when less than this would be free on the disk: "
+             "status 3"},
     {.name = "durable", .kind = KIND_SWITCH, .group = GROUP_OUTPUT,
      .offset = FIELD(dir.durable),
      .help = "a record says ok only when data and name are forced to the "

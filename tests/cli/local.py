@@ -143,6 +143,99 @@ def a_disk_too_full_for_one_file(tmp):
 
 
 @tap.case
+def a_body_that_is_declared_too_long(tmp):
+    "found when it begins: nothing of it is written, the others stay"
+    with small_disk(tmp, "4m") as disk, common.server() as server:
+        done = fetch(tmp, "-t", "1", out="disk", lines=[
+            server.url("/size=1000000/a"),
+            server.url("/size=500000000/drip=1000,1000/big")])
+        check_same(done.status, 3)
+        check_same(tree(disk), ["a"])
+        check_failed(done.records[2], "local")
+        said = done.records[2]["message"]
+        assert "No space left on device: it needs 500000000 bytes" in said
+        check_same(done.err.count("stopped: cannot store big: "), 1)
+
+
+@tap.case
+def a_part_of_the_disk_is_left_free(tmp):
+    "--disk-reserve: before the first request, by length, and while it runs"
+    with small_disk(tmp, "64m") as disk, common.server() as server:
+        one = [server.url("/a")]
+        done = fetch(tmp, "--disk-reserve", "65m", out="disk", lines=one)
+        check_same(done.status, 3)
+        assert "are to be left free" in done.err, done.err
+        check_same(server.stats()["requests"], 0)
+
+        done = fetch(tmp, "--disk-reserve", "40m", out="disk", lines=one +
+                     [server.url("/size=30000000/drip=1000,1000/b")])
+        check_same(done.status, 3)
+        assert "cannot store b: No space left" in done.err, done.err
+        check_same(tree(disk), ["a"])
+
+        # Length unknown: chunked.
+        lines = [server.url(f"/size=3000000/chunked=60000/f{i}")
+                 for i in range(30)]
+        done = fetch(tmp, "-t", "2", "--disk-reserve", "30m", out="disk",
+                     lines=lines)
+        check_same(done.status, 3)
+        assert "are to be left free" in done.err, done.err
+        assert free_bytes(disk) >= 30 << 20, free_bytes(disk)
+        ok = [r for r in done.records.values() if r["status"] == "ok"]
+        assert len(ok) >= 5, done.records
+        check_same(tree(disk), sorted(["a"] + [r["path"] for r in ok]))
+
+        # Where nothing is to be stored no space is needed.
+        done = fetch(tmp, "--disk-reserve", "65m", out="disk", lines=one)
+        check_same(done.status, 0)
+
+
+@tap.case
+def small_files_are_not_counted_by_system_calls(tmp):
+    "one statfs for thousands of files"
+    common.need_program("strace")
+    with common.server() as server:
+        common.write_list(tmp / "list", (server.url(f"/size=10/f{i}")
+                                         for i in range(1000)))
+        program, environment = common.real_program()
+        done = subprocess.run(
+            ["strace", "-f", "-o", tmp / "trace", "-e", "trace=fstatfs",
+             program, "-i", tmp / "list", "-o", tmp / "out"],
+            env=environment, capture_output=True, text=True, check=False)
+        if "ptrace" in done.stderr:
+            tap.skip("strace may not trace here")
+        check_same(done.returncode, 0)
+        calls = (tmp / "trace").read_text().count("fstatfs(")
+        check_same(calls, 1)
+
+
+@tap.case
+def trouble_of_the_disk(tmp):
+    "quota, I/O error while writing: status 3, no server is blamed"
+    common.need_program("strace")
+    program, environment = common.real_program()
+    for error, text in (("EDQUOT", "quota exceeded"),
+                        ("EIO", "Input/output error")):
+        with common.server() as server:
+            done = subprocess.run(
+                ["strace", "-f", "-o", tmp / "trace", "-P",
+                 tmp / f"{error}/.f5.part", "-e", "trace=write", "-e",
+                 f"inject=write:error={error}", program, "-t", "2",
+                 "--results", tmp / f"r{error}", "-o", tmp / error,
+                 *(server.url(f"/f{i}") for i in range(500))],
+                env=environment, capture_output=True, text=True, check=False)
+            if "ptrace" in done.stderr:
+                tap.skip("strace may not trace here")
+            lines = check_each_line(tmp, done.returncode,
+                                    tmp / f"r{error}", 500)
+            check_failed(lines[6], "local")
+            assert text in done.stderr, done.stderr
+            assert server.stats()["requests"] < 400, "it went on"
+            ok = [r["path"] for r in lines.values() if r["status"] == "ok"]
+            check_same(tree(tmp / error), sorted(ok))
+
+
+@tap.case
 def no_inodes_left(tmp):
     with small_disk(tmp, "8m", ",nr_inodes=20") as disk:
         with common.server() as server:
