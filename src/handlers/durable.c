@@ -2,9 +2,11 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * The order of a flush is the promise: write-back of all is started; each
- * file is forced; those that are get their names; the directories are forced;
- * the jobs are settled, and only now can a record say ok.  A file that could
+ * The order of a flush is the promise: write-back of all is started, and
+ * waited for; each file is forced; those that are get their names; the
+ * directories are forced; the jobs are settled, and only now can a record say
+ * ok.  (After the wait the journal of ext4 needs one commit for all of them;
+ * without it, each file that is forced may need one of its own.)  A file that could
  * not be forced is dropped: after a failed fsync(2) the kernel may take the
  * pages for clean, and a second one would succeed and mean nothing.  For the
  * same reason all files of the group fail when a directory cannot be forced;
@@ -44,6 +46,19 @@ static int force(int fd)
         if (errno != EINTR)
             return errno;
     return 0;
+}
+
+/* Waits until what was written to a file has reached the disk, but for what
+ * says where it is there.  0 or an errno. */
+static int wait_for(int fd)
+{
+    int error = sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE
+                                              | SYNC_FILE_RANGE_WRITE
+                                              | SYNC_FILE_RANGE_WAIT_AFTER)
+                        == 0 ? 0 : errno;
+
+    /* An error of the disk is told once: fsync(2) would not tell it again. */
+    return error == ENOSYS || error == ESPIPE || error == EINVAL ? 0 : error;
 }
 
 /* Forces the names in a directory.  0, also on a file system that cannot
@@ -173,7 +188,10 @@ void pf_durable_flush(struct pf_durable *durable)
         /* Only a head start: what goes wrong is found by fsync(2). */
         (void)sync_file_range(files[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     for (size_t i = 0; i < count; i++)
-        files[i].error = force(files[i].fd);
+        files[i].error = wait_for(files[i].fd);
+    for (size_t i = 0; i < count; i++)
+        if (files[i].error == 0)
+            files[i].error = force(files[i].fd);
     for (size_t i = 0; i < count; i++) {
         files[i].why = (struct pfetch_failure){ .cls = PFETCH_CLASS_NONE };
         files[i].reply = durable->name(durable->user, files[i].job,

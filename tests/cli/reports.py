@@ -365,8 +365,8 @@ def resume_and_equal_urls(tmp):
 
 # --- --durable ------------------------------------------------------------------
 
-CALLS = ("openat,open,creat,write,fsync,fdatasync,rename,renameat,renameat2,"
-         "link,linkat,mkdir,mkdirat")
+CALLS = ("openat,open,creat,write,fsync,fdatasync,sync_file_range,rename,"
+         "renameat,renameat2,link,linkat,mkdir,mkdirat")
 
 
 def traced(tmp, *more, inject=(), paths=()):
@@ -457,18 +457,22 @@ def without_durable_nothing_is_forced(tmp):
 
 @tap.case
 def a_file_that_cannot_be_forced(tmp):
-    "EIO by fsync: the line fails, once, no file is left, the run stops"
-    with common.server() as server:
-        done, calls = traced(
-            tmp, "--durable", server.url("/a"), "-o", tmp / "out",
-            "--results", tmp / "r", "--retries", "2",
-            paths=[tmp / "out/.a.part"], inject=["fsync:error=EIO:when=1"])
-        check_same(done.returncode, 3)
-        check_same(sum(c[0] == "fsync" for c in calls), 1)
-        record = common.read_records(tmp / "r")[0]
-        common.check_failed(record, "local")
-        assert "sync a: Input/output error" in record["message"], record
-        check_same(tree(tmp / "out"), [])
+    """EIO by fsync, or by waiting for write-back before: the line fails,
+    once, no file is left, the run stops"""
+    for inject, syncs in (("fsync:error=EIO:when=1", 1),
+                          ("sync_file_range:error=EIO:when=2", 0)):
+        with common.server() as server:
+            done, calls = traced(
+                tmp, "--durable", server.url("/a"), "-o", tmp / "out",
+                "--results", tmp / "r", "--retries", "2",
+                paths=[tmp / "out/.a.part"], inject=[inject])
+            check_same(done.returncode, 3)
+            check_same(sum(c[0] == "fsync" for c in calls), syncs)
+            record = common.read_records(tmp / "r")[0]
+            common.check_failed(record, "local")
+            assert "sync a: Input/output error" in record["message"], record
+            check_same(tree(tmp / "out"), [])
+            (tmp / "r").unlink()
 
 
 @tap.case
