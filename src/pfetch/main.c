@@ -484,6 +484,7 @@ static bool is_done_elsewhere(const struct run *run,
                               const struct pfetch_request *request)
 {
     return run->resume != NULL && run->opts.handler != PF_OPTS_DIR &&
+           run->opts.handler != PF_OPTS_EXEC_EACH &&
            pf_resume_has(run->resume, request, "", -1);
 }
 

@@ -1404,6 +1404,8 @@ static const char *check_together(const struct pf_opts *opts)
         return "--deny-private cannot see what a proxy connects to";
     if (opts->engine.key != NULL && opts->engine.cert == NULL)
         return "--key without --cert";
+    if (opts->dir.durable && opts->handler != PF_OPTS_DIR)
+        return "--durable is for --handler dir";
     if (opts->engine.dry_run && opts->results != NULL &&
         strcmp(opts->results, "-") == 0)
         return "--dry-run and --results - both write to standard output";
