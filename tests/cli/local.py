@@ -4,9 +4,7 @@
 SPDX-License-Identifier: MIT
 """
 
-import contextlib
 import os
-import pathlib
 import resource
 import shutil
 import subprocess
@@ -15,28 +13,12 @@ import sys
 import common
 from common import (check_failed, check_good, check_same, fetch, tap,
                     tree)
-
-INSIDE = "PFETCH_TEST_INSIDE"  # set: we have a mount name space of our own
+from disk import INSIDE, enter_mounts, small_disk
 
 
 def need_root():
     if os.geteuid() != 0:
         tap.skip("needs root")
-
-
-@contextlib.contextmanager
-def small_disk(tmp, size="1m", options=""):
-    """A tmpfs at tmp/disk, in a name space of our own (see main)."""
-    if not os.environ.get(INSIDE):
-        tap.skip("needs root and unshare(1) with permission to mount")
-    disk = tmp / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}{options}",
-                    "none", disk], check=True)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
 
 
 def free_bytes(disk):
@@ -557,22 +539,6 @@ def a_file_system_without_attributes(tmp):
             check_same(tree(disk), ["a", "a.1", "a.2"])
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
-
-
-def enter_mounts():
-    """Runs this program again in a mount name space of its own, where that
-    is allowed."""
-    if os.geteuid() != 0 or os.environ.get(INSIDE) or not shutil.which(
-            "unshare"):
-        return
-    probe = subprocess.run(
-        ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt"],
-        capture_output=True, check=False)
-    if probe.returncode == 0:
-        os.environ[INSIDE] = "1"
-        os.execvp("unshare", ["unshare", "-m", sys.executable,
-                              str(pathlib.Path(__file__).resolve()),
-                              *sys.argv[1:]])
 
 
 enter_mounts()
