@@ -181,6 +181,8 @@ struct pfetch_record {
     int64_t tls_us;
     int64_t first_byte_us;
     int64_t total_us; /* from the first attempt to the verdict */
+    int64_t length_bytes; /* with options.head: of the body that was not
+                           * asked for, as declared */
 };
 
 /* --- the data handler ---------------------------------------------------- */
@@ -237,6 +239,18 @@ int pfetch_job_digest(struct pfetch_job *job, const void *data, size_t size);
  * Any thread. */
 bool pfetch_job_is_stopped(const struct pfetch_job *job);
 
+/* The headers of the transfer that brought a body, for a handler that asks
+ * for them.  Texts are not NUL-terminated; borrowed as the response is. */
+struct pfetch_exchange {
+    const char *request;  /* as it was sent, the blank line included; values
+                           * of fields that may be secret are "***" */
+    size_t request_bytes;
+    const char *header;   /* as it came: the status line, the fields, the
+                           * blank line */
+    size_t header_bytes;
+    int64_t start_unix_ms; /* when that transfer began, UTC */
+};
+
 /* What is known of a response when its body begins.  Strings are borrowed
  * until begin() returns. */
 struct pfetch_response {
@@ -250,6 +264,7 @@ struct pfetch_response {
     const char *content_disposition; /* as sent; NULL: none */
     const struct pfetch_record *record; /* of a spooled body: what end() will
                                  * get when all is taken; else NULL */
+    const struct pfetch_exchange *exchange; /* NULL: the handler did not ask */
 };
 
 /* What a handler answers. */
@@ -342,6 +357,10 @@ struct pfetch_handler {
     enum pfetch_reply (*done)(void *self, struct pfetch_failure *why);
 
     bool serial; /* takes one body at a time, whole ones: see above */
+
+    /* Wants pfetch_response.exchange.  A body that breaks off is then not
+     * continued but fetched anew, so that it belongs to one exchange. */
+    bool exchange;
 };
 
 /* Settles a job whose end() answered PFETCH_PENDING: reply is PFETCH_GO,
@@ -487,6 +506,10 @@ struct pfetch_options {
     size_t spool_limit_bytes;   /* 32 MiB: memory for spooled bodies in all;
                                  * the rest waits in one temporary file */
     const char *spool_dir;      /* "/tmp": where that is made, without a name */
+
+    /* Ask for status and header only (HEAD).  Every body is empty then, and
+     * pfetch_record.length_bytes is what the server declared. */
+    bool head;                  /* false */
 };
 
 void pfetch_options_init_sized(struct pfetch_options *options, size_t size);

@@ -57,7 +57,7 @@ struct pfetch_job *pf_job_create(const struct pfetch_request *request)
     job->added_us = pf_now_us();
     job->first_us = job->start_unix_ms = -1;
     job->deadline_us = PF_NEVER;
-    job->resume_total = job->resumed_at = -1;
+    job->resume_total = job->resumed_at = job->declared_bytes = -1;
     job->dns_us = job->connect_us = job->tls_us = -1;
     job->first_byte_us = job->total_us = -1;
     job->verdict.kind = PF_MSG_VERDICT;
@@ -187,6 +187,7 @@ void pf_job_record(const struct pfetch_job *job, struct pfetch_record *record)
     record->tls_us = job->tls_us;
     record->first_byte_us = job->first_byte_us;
     record->total_us = job->total_us;
+    record->length_bytes = job->declared_bytes;
 }
 
 /* --- what a handler may ask and say --------------------------------------- */

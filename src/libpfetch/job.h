@@ -98,6 +98,7 @@ struct pfetch_job {
     char *message;                  /* NULL: none, or no memory for it */
     struct pf_response *response;   /* of the last attempt, a reference */
     int64_t bytes, resumed_at, body_offset;
+    int64_t declared_bytes;         /* length in the answer to HEAD; -1 */
     bool body_begun;                /* a block of the last attempt was pushed */
     bool length_verified, reused;
     int64_t dns_us, connect_us, tls_us, first_byte_us, total_us;

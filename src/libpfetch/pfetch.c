@@ -401,6 +401,7 @@ static void set_contexts(struct pfetch *pf,
     pf->transfer_context = (struct pf_transfer_context){
         .options = &pf->options, .conncache = &pf->conncache,
         .trust = &pf->trust, .limiter = &pf->limiter, .stop = &pf->stop, .stats = &pf->stats,
+        .keeps_exchange = handler->exchange,
     };
     pf->worker_context.options = &pf->options;
     pf->worker_context.methods = &pf->methods;

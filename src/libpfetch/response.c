@@ -55,6 +55,7 @@ void pf_response_unref(struct pf_response *response)
                                      memory_order_acq_rel) != 1)
         return;
     free_strings(response);
+    pf_exchange_free(response->exchange);
     free(response);
 }
 
@@ -248,6 +249,9 @@ int pf_response_header(struct pf_response *response, const char *line,
                     || (response->is_complete && response->status < 200);
     const char *colon;
 
+    if (response->exchange != NULL
+        && pf_exchange_header(response->exchange, line, size, is_first) != 0)
+        return PFETCH_ENOMEM;
     response->header_bytes += size;
     if (is_first && v.size > 5 && strncasecmp(v.text, "HTTP/", 5) == 0) {
         begin(response, v);

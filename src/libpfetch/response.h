@@ -9,6 +9,7 @@
 #ifndef PF_RESPONSE_H
 #define PF_RESPONSE_H
 
+#include "exchange.h"
 #include "pfetch.h"
 
 #include <stdatomic.h>
@@ -38,6 +39,7 @@ struct pf_response {
     char *content_type;
     char *content_disposition;
     char *retry_after;
+    struct pf_exchange *exchange; /* NULL: nobody asked; freed with it */
 };
 
 /* NULL: out of memory.  One reference is the caller's. */

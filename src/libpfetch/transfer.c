@@ -185,6 +185,20 @@ static int on_progress(void *data, curl_off_t down_total, curl_off_t down,
     return 0;
 }
 
+/* With verbose messages only, which a handler has to ask for. */
+static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size,
+                    void *user)
+{
+    struct pf_transfer *t = user;
+    struct pf_response *r = t->attempt == NULL ? NULL : t->attempt->response;
+
+    (void)easy;
+    if (type == CURLINFO_HEADER_OUT && r != NULL
+        && pf_exchange_request(r->exchange, data, size) != 0)
+        fail_place(t, "out of memory");
+    return 0;
+}
+
 static size_t on_header(char *line, size_t size, size_t n, void *data)
 {
     struct pf_transfer *t = data;
@@ -221,6 +235,8 @@ static void look_at_header(struct pf_transfer *t)
     modified = r->last_modified == NULL ? -1
                                         : curl_getdate(r->last_modified, NULL);
     r->last_modified_unix = modified;
+    if (r->exchange != NULL)
+        pf_exchange_mask(r->exchange);
     pf_body_begin(t->body, t->job, r, pf_body_offset(a));
 }
 
@@ -340,6 +356,11 @@ static int set_callbacks(struct pf_transfer *t, CURL *easy)
     SET(CURLOPT_HEADERDATA, t);
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, t);
+    if (t->context->keeps_exchange) {
+        SET(CURLOPT_DEBUGFUNCTION, on_debug);
+        SET(CURLOPT_DEBUGDATA, t);
+        SET(CURLOPT_VERBOSE, 1L);
+    }
     return 0;
 }
 
@@ -412,6 +433,7 @@ static int setup(struct pf_transfer *t, CURL *easy)
     SET(CURLOPT_USERAGENT, o->user_agent);
     if (o->referer != NULL)
         SET(CURLOPT_REFERER, o->referer);
+    SET(CURLOPT_NOBODY, o->head ? 1L : 0L);
     SET(CURLOPT_HTTP_VERSION,
         o->http_version == 2 ? (long)CURL_HTTP_VERSION_2TLS
                              : (long)CURL_HTTP_VERSION_1_1);
@@ -890,6 +912,7 @@ static void begin_attempt(struct pf_transfer *t, struct pfetch_job *job,
         attempt->wanted_bytes = job->request.size_bytes;
     attempt->require_length = t->context->options->require_length;
     attempt->response = pf_response_create();
+    attempt->is_head = t->context->options->head;
     t->job = job;
     t->attempt = attempt;
     t->last_byte_ms = 0;
@@ -926,7 +949,7 @@ static void conclude(struct pf_transfer *t, CURLcode rc,
     else if (rc == CURLE_OK && a->response->status != 0
              && !a->response->is_complete)
         fail_cut(t, "the connection was closed");
-    else if (t->is_acceptable && is_too_large(t, 0))
+    else if (t->is_acceptable && !a->is_head && is_too_large(t, 0))
         (void)write_body(t, "", 0); /* says so */
 }
 
@@ -964,7 +987,10 @@ void pf_transfer_perform(struct pf_transfer *t, struct pfetch_job *job,
     struct pf_slot *slot;
 
     begin_attempt(t, job, attempt);
-    if (attempt->response == NULL) {
+    if (attempt->response == NULL
+        || (t->context->keeps_exchange
+            && (attempt->response->exchange
+                    = pf_exchange_create(pf_wall_ms())) == NULL)) {
         fail_place(t, "out of memory");
         return;
     }

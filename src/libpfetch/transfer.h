@@ -20,6 +20,7 @@ struct pfetch_job;
  * run; what the pointers lead to guards itself. */
 struct pf_transfer_context {
     const struct pfetch_options *options;
+    bool keeps_exchange; /* the handler wants the headers of transfers */
     struct pf_conncache *conncache;
     struct pf_trust *trust;
     struct pf_limiter *limiter;

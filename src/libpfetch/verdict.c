@@ -187,7 +187,7 @@ enum pf_verdict pf_judge(struct pf_attempt *a,
         return PF_FAIL;
     }
     if (pf_is_acceptable(a))
-        return judge_body(a);
+        return a->is_head ? PF_ACCEPT : judge_body(a);
     if (r->status == 304 && a->asked_if_changed)
         return PF_UNCHANGED;
     if (is_redirect(r->status) && a->redirect_url != NULL)

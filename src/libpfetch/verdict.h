@@ -28,6 +28,7 @@ struct pf_attempt {
     bool asked_if_changed;  /* a 304 was asked for */
     int64_t wanted_bytes;   /* length the body must have; -1: any */
     int64_t body_bytes;     /* of the body that can be accepted */
+    bool is_head;           /* none was asked for */
     char *redirect_url;     /* where a 3xx points to, absolute; NULL */
 
     /* For the record; -1, NULL, 0: not known. */
@@ -48,7 +49,7 @@ enum pf_verdict {
 /* Judges an attempt.  The acceptance rule (the whole of it): the transfer
  * ended without an error; the status is 200, or 206 with exactly the range
  * asked for, of the same whole, up to its last byte; and the body has the
- * length that was declared, if one was.  attempt->why is filled in for
+ * length that was declared, if one was, unless only the header was asked for.  attempt->why is filled in for
  * PF_RETRY, PF_RESTART and PF_FAIL. */
 enum pf_verdict pf_judge(struct pf_attempt *attempt,
                          const struct pf_status_set *retry_http);

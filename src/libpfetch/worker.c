@@ -165,8 +165,12 @@ static void accept_body(struct pf_worker *w, struct pfetch_job *job,
 
     /* Chunked framing has an end of its own.  So has HTTP/2, but libcurl
      * before 8.0 takes some bodies that broke off there for complete. */
-    job->length_verified = pf_whole_length(a) >= 0 || a->response->chunked
-                           || pf_response_body_length(a->response) >= 0;
+    job->length_verified =
+        !a->is_head
+        && (pf_whole_length(a) >= 0 || a->response->chunked
+            || pf_response_body_length(a->response) >= 0);
+    job->declared_bytes = a->is_head ? pf_response_body_length(a->response)
+                                     : -1;
     job->body_offset = pf_body_offset(a);
     job->body_begun = w->body.is_begun;
     note_attempt(job, a);
@@ -182,7 +186,7 @@ static bool is_continuable(const struct pf_worker *w,
     const struct pf_response *r = a->response;
 
     return r != NULL && w->body.is_begun && !r->is_decoded
-           && pf_is_acceptable(a)
+           && r->exchange == NULL && pf_is_acceptable(a)
            && pf_is_strong_etag(r->status == 206 ? job->resume_etag
                                                  : r->etag);
 }
@@ -481,7 +485,7 @@ static enum pf_verdict judge(struct pf_worker *w, struct pfetch_job *job,
 {
     enum pf_verdict verdict = pf_judge(a, &w->context->retry_http);
 
-    if (verdict != PF_ACCEPT || job->checksum == NULL)
+    if (verdict != PF_ACCEPT || job->checksum == NULL || a->is_head)
         return verdict;
     if (!w->body.is_begun) /* an empty body */
         pf_checksum_begin(job->checksum, pf_body_offset(a));

@@ -73,9 +73,13 @@ static bool is_refused(struct pf_writer *w, struct pfetch_job *job)
     return true;
 }
 
+/* exchange is filled in if the handler wants it. */
 static void describe(const struct pf_response *r,
-                     struct pfetch_response *response)
+                     struct pfetch_response *response,
+                     struct pfetch_exchange *exchange)
 {
+    const struct pf_exchange *x = r->exchange;
+
     *response = (struct pfetch_response){
         .http_status = r->status,
         .length_bytes = r->is_decoded ? -1
@@ -87,7 +91,16 @@ static void describe(const struct pf_response *r,
         .last_modified_unix = r->last_modified_unix,
         .content_type = r->content_type,
         .content_disposition = r->content_disposition,
+        .exchange = x == NULL ? NULL : exchange,
     };
+    if (x != NULL)
+        *exchange = (struct pfetch_exchange){
+            .request = x->request.data,
+            .request_bytes = x->request.size,
+            .header = x->header.data,
+            .header_bytes = x->header.size,
+            .start_unix_ms = x->start_unix_ms,
+        };
 }
 
 static void call_begin(struct pf_writer *w, struct pfetch_job *job,
@@ -141,6 +154,7 @@ static void hand_over_body(struct pf_writer *w, struct pfetch_job *job)
 {
     struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
     struct pfetch_response response;
+    struct pfetch_exchange exchange;
     struct pfetch_record record;
     const void *data;
     size_t size = 0;
@@ -148,7 +162,7 @@ static void hand_over_body(struct pf_writer *w, struct pfetch_job *job)
     /* The last attempt may have had nothing to add. */
     if (!job->body_begun)
         pf_spool_begin(&w->spool, &job->spooled, job->body_offset, -1);
-    describe(job->response, &response);
+    describe(job->response, &response, &exchange);
     pf_job_record(job, &record);
     response.http_status = job->spooled.offset > 0 ? 206 : 200;
     response.length_bytes = job->bytes;
@@ -233,11 +247,12 @@ static void fail_job(struct pfetch_job *job, const struct pfetch_failure *why)
 static void complete_body(struct pf_writer *w, struct pfetch_job *job)
 {
     struct pfetch_response response;
+    struct pfetch_exchange exchange;
 
     if (w->is_spooled) {
         hand_over_body(w, job);
     } else if (!job->body_begun) {
-        describe(job->response, &response);
+        describe(job->response, &response, &exchange);
         call_begin(w, job, &response, job->body_offset);
     }
 }
@@ -280,12 +295,13 @@ static void conclude_job(struct pf_writer *w, struct pfetch_job *job)
 static void deliver_block(struct pf_writer *w, struct pf_block *block)
 {
     struct pfetch_response response;
+    struct pfetch_exchange exchange;
 
     if (w->is_spooled) {
         spool_block(w, block);
     } else {
         if (block->response != NULL) {
-            describe(block->response, &response);
+            describe(block->response, &response, &exchange);
             call_begin(w, block->job, &response, block->offset);
         }
         call_take(w, block->job, block->data, block->size);

@@ -256,6 +256,8 @@ int pf_report_record(struct pf_report *report,
     if (record->bytes >= 0)
         put_number(&object, "bytes", (uint64_t)record->bytes);
     put_text(&object, "checksum", record->checksum);
+    if (record->length_bytes >= 0)
+        put_number(&object, "length", (uint64_t)record->length_bytes);
     put_response(&object, record);
     put_start(&object, record->start_unix_ms);
     put_times(&object, record);

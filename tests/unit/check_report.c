@@ -49,7 +49,8 @@ static void set_up(void)
                                     .connect_us = -1,
                                     .tls_us = -1,
                                     .first_byte_us = -1,
-                                    .total_us = -1};
+                                    .total_us = -1,
+                                    .length_bytes = -1};
 }
 
 static void tear_down(void)
@@ -138,7 +139,8 @@ START_TEST(full_record)
         .connect_us = 12345,
         .tls_us = 2000,
         .first_byte_us = 1100,
-        .total_us = INT64_C(3600000001)};
+        .total_us = INT64_C(3600000001),
+        .length_bytes = 0};
     write_record();
 
     json_t *json = read_record();
@@ -152,6 +154,7 @@ START_TEST(full_record)
     expect_text(json, "status", "ok");
     expect_text(json, "path", "h/x");
     expect_integer(json, "bytes", INT64_C(5000000000));
+    expect_integer(json, "length", 0);
     expect_integer(json, "http", 206);
     expect_integer(json, "attempts", 2);
     expect_integer(json, "resumed_at", 100);
@@ -164,7 +167,7 @@ START_TEST(full_record)
     expect_text(json, "http_version", "1.1");
     expect_boolean(json, "reused", true);
     expect_text(json, "start", "2026-01-31T12:00:00.123Z");
-    ck_assert_uint_eq(json_object_size(json), 22);
+    ck_assert_uint_eq(json_object_size(json), 23);
     ck_assert_uint_eq(json_object_size(ms), 6);
     ck_assert(json_number_value(json_object_get(ms, "dns")) == 0.001);
     json_decref(json);

@@ -105,6 +105,22 @@ START_TEST(whole_bodies)
 }
 END_TEST
 
+START_TEST(no_body_where_none_was_asked_for)
+{
+    struct pf_attempt a = attempt_of("HTTP/1.1 200 OK\nContent-Length: 10");
+
+    a.is_head = true;
+    ck_assert_int_eq(judge(&a), PF_ACCEPT);
+    a.is_head = false;
+    ck_assert_int_eq(judge(&a), PF_RETRY);
+    pf_response_unref(a.response);
+    a = attempt_of("HTTP/1.1 405 Not Allowed\nContent-Length: 10");
+    a.is_head = true;
+    ck_assert_int_eq(judge(&a), PF_FAIL);
+    pf_response_unref(a.response);
+}
+END_TEST
+
 START_TEST(bad_framing_is_never_accepted)
 {
     static const struct row rows[] = {
@@ -430,6 +446,7 @@ int main(void)
     TCase *tests = tcase_create("verdict");
 
     tcase_add_test(tests, whole_bodies);
+    tcase_add_test(tests, no_body_where_none_was_asked_for);
     tcase_add_test(tests, bad_framing_is_never_accepted);
     tcase_add_test(tests, continued_bodies);
     tcase_add_test(tests, wrong_ranges_begin_anew);
