@@ -30,8 +30,8 @@ _pfetch()
         compopt -o filenames 2>/dev/null
         return ;;
     --handler)
-        mapfile -t COMPREPLY < <(compgen -W 'dir null stdout stdout:jsonl stdout:framed
-            exec: exec-each:' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'dir null stdout stdout:jsonl
+            stdout:framed exec: exec-each: tar: warc:' -- "$cur")
         return ;;
     --name)
         mapfile -t COMPREPLY < <(compgen -W 'basename path hash number' \
@@ -63,7 +63,8 @@ _pfetch()
     --connect-timeout | --stall-timeout | --max-size | --max-redirs | \
     -H | --header | -A | --user-agent | -e | --referer | -u | --user | \
     --bearer | -x | --proxy | --noproxy | --resolve | --interface | \
-    --spool-limit | --handler-jobs | --disk-reserve)
+    --spool-limit | --handler-jobs | --disk-reserve | \
+    --tar-split)
         return ;;
     esac
 
@@ -72,7 +73,7 @@ _pfetch()
         --glob --no-glob --shard --config --no-config
         --dry-run --no-dry-run
         -o --output-dir --handler --handler-jobs --ordered --no-ordered
-        --spool-limit --name --fan-out --exist
+        --spool-limit --tar-split --name --fan-out --exist
         --remote-time --no-remote-time --resume --no-resume --checksum
         --disk-reserve --durable --no-durable
         -t --threads --per-host --rate --host-rate --host --limit-rate
@@ -83,7 +84,7 @@ _pfetch()
         --timeout --connect-timeout --stall-timeout --max-size --max-redirs
         --allow-downgrade --no-allow-downgrade
         --content-disposition --no-content-disposition
-        --require-length --no-require-length
+        --head --no-head --require-length --no-require-length
         -H --header -A --user-agent -e --referer
         --compressed --no-compressed -u --user --user-file
         --bearer --bearer-file --netrc --load-cookies

@@ -15,11 +15,11 @@
 extern "C" {
 #endif
 
-/* --- null: every body is dropped ------------------------------------------ */
+/* --- null: every body is dropped ----------------------------------------- */
 
 void pfetch_null_create(struct pfetch_handler *handler);
 
-/* --- stdout: bodies into one descriptor ------------------------------------ */
+/* --- stdout: bodies into one descriptor ---------------------------------- */
 
 enum pfetch_stdout_format {
     PFETCH_STDOUT_BODIES = 0, /* one body after the other, nothing between */
@@ -61,7 +61,7 @@ int pfetch_stdout_create(struct pfetch_handler *handler,
 /* After pfetch_free().  A handler whose self is NULL is allowed. */
 void pfetch_stdout_free(struct pfetch_handler *handler);
 
-/* --- dir: one file a URL in a directory ----------------------------------- */
+/* --- dir: one file a URL in a directory ---------------------------------- */
 
 /* How a URL becomes a file name, before equal names are numbered. */
 enum pfetch_dir_name {
@@ -256,6 +256,91 @@ int pfetch_exec_each_create(struct pfetch_handler *handler,
 
 /* As pfetch_exec_free(). */
 void pfetch_exec_each_free(struct pfetch_handler *handler);
+
+/* --- tar: members of an archive ------------------------------------------ */
+
+struct pfetch_tar_options {
+    size_t size;                /* set by pfetch_tar_options_init() */
+    const char *file;           /* NULL, to be set; "-": standard output */
+    const struct pfetch_dir_options *names; /* NULL: the defaults.  Names,
+                                 * times and dry_run are as for a directory in
+                                 * which nothing is yet; the rest is not
+                                 * looked at */
+    int64_t split_bytes;        /* 0: one file.  Else NAME.tar becomes
+                                 * NAME-000000.tar, NAME-000001.tar, ..., none
+                                 * longer than this before it is compressed,
+                                 * but for one with a single member */
+};
+
+void pfetch_tar_options_init_sized(struct pfetch_tar_options *options,
+                                   size_t size);
+
+static inline void pfetch_tar_options_init(struct pfetch_tar_options *options)
+{
+    pfetch_tar_options_init_sized(options, sizeof(*options));
+}
+
+/* A serial handler: each body is a member (ustar, or pax where that has no
+ * room for it), in the order in which they come.  By its name the file is
+ * compressed with gzip (.tar.gz, .tgz) or zstd (.tar.zst, .tzst).
+ *
+ * The file is made here, and must not exist.  At every moment, even if the
+ * process is killed or the disk is full, it is a complete archive of the
+ * members whose records said ok.  A file that cannot be written ends the run
+ * (PFETCH_BROKEN, class local).  If the run never came about, because
+ * pfetch_create() failed, the file is removed by pfetch_tar_free().
+ *
+ * Standard output has its end when the run has; where the run breaks, it is
+ * cut short.
+ *
+ * 0; PFETCH_ENOMEM; PFETCH_EINVAL with *why of class local: the file cannot be
+ * made; of class none: this cannot be done at all (a compression that is not
+ * there, standard output to be split, a library compiled without
+ * libarchive). */
+int pfetch_tar_create(struct pfetch_handler *handler,
+                      const struct pfetch_tar_options *options,
+                      struct pfetch_failure *why);
+
+/* After pfetch_free().  A handler whose self is NULL is allowed. */
+void pfetch_tar_free(struct pfetch_handler *handler);
+
+/* --- warc: a web archive ------------------------------------------------- */
+
+struct pfetch_warc_options {
+    size_t size;                /* set by pfetch_warc_options_init() */
+    const char *file;           /* NULL, to be set */
+    bool dry_run;               /* false; true: nothing is created */
+};
+
+void pfetch_warc_options_init_sized(struct pfetch_warc_options *options,
+                                    size_t size);
+
+static inline void pfetch_warc_options_init(
+    struct pfetch_warc_options *options)
+{
+    pfetch_warc_options_init_sized(options, sizeof(*options));
+}
+
+/* A serial handler: WARC 1.1 (ISO 28500), a warcinfo record, and a request and
+ * a response record for each URL whose body was accepted.  A file whose name
+ * ends with .gz has one gzip member for each record.  The record of a URL has
+ * the WARC-Record-ID of its response as path.
+ *
+ * Not recorded: redirects on the way (the target is the URL that answered in
+ * the end), answers that were not accepted, attempts before the last.  In
+ * request records the values of fields that may be secrets are "***".  The
+ * body is stored as it came, but without transfer coding: the field
+ * Transfer-Encoding has the name X-Crawler-Transfer-Encoding then, and
+ * Content-Length is what is there.  HTTP/2 is written down as HTTP/1.1.
+ *
+ * The file is made here, and must not exist; what could not be completed is
+ * cut off.  Otherwise as pfetch_tar_create(). */
+int pfetch_warc_create(struct pfetch_handler *handler,
+                       const struct pfetch_warc_options *options,
+                       struct pfetch_failure *why);
+
+/* After pfetch_free().  A handler whose self is NULL is allowed. */
+void pfetch_warc_free(struct pfetch_handler *handler);
 
 #ifdef __cplusplus
 }

@@ -364,6 +364,46 @@ static int create_exec(struct run *run)
     return EXIT_USAGE;
 }
 
+/* 0, or what is said about an archive that cannot be made. */
+static int conclude_archive(int error, const struct pfetch_failure *why)
+{
+    if (error == 0)
+        return EXIT_OK;
+    if (error == PFETCH_EINVAL && why->cls != PFETCH_CLASS_LOCAL) {
+        pf_msg_usage(why->text);
+        return EXIT_USAGE;
+    }
+    pf_msg_error("%s", why->text);
+    return EXIT_LOCAL;
+}
+
+static int create_tar(struct run *run)
+{
+    struct pfetch_tar_options options;
+    struct pfetch_failure why;
+
+    run->free_handler = pfetch_tar_free;
+    pfetch_tar_options_init(&options);
+    options.file = run->opts.archive;
+    options.names = &run->opts.dir;
+    options.split_bytes = run->opts.tar_split_bytes;
+    int error = pfetch_tar_create(&run->handler, &options, &why);
+    return conclude_archive(error, &why);
+}
+
+static int create_warc(struct run *run)
+{
+    struct pfetch_warc_options options;
+    struct pfetch_failure why;
+
+    run->free_handler = pfetch_warc_free;
+    pfetch_warc_options_init(&options);
+    options.file = run->opts.archive;
+    options.dry_run = run->opts.engine.dry_run;
+    int error = pfetch_warc_create(&run->handler, &options, &why);
+    return conclude_archive(error, &why);
+}
+
 static int create_handler(struct run *run)
 {
     struct pfetch_failure why;
@@ -379,6 +419,10 @@ static int create_handler(struct run *run)
     case PF_OPTS_NULL:
         pfetch_null_create(&run->handler);
         return EXIT_OK;
+    case PF_OPTS_TAR:
+        return create_tar(run);
+    case PF_OPTS_WARC:
+        return create_warc(run);
     case PF_OPTS_STDOUT:
         return create_stdout(run, PFETCH_STDOUT_BODIES);
     case PF_OPTS_STDOUT_JSONL:
@@ -548,8 +592,10 @@ static void finish(struct run *run)
 
     if (pfetch_finish(run->pf, &why) == PFETCH_END_LOCAL) {
         run->broken = true;
-        pf_msg_error("stopped: %s; when that is put right, run the same "
-                     "command again to continue", why.text);
+        pf_msg_error("stopped: %s; when that is put right, run %s", why.text,
+                     run->opts.archive == NULL
+                         ? "the same command again to continue"
+                         : "it again, into another archive");
     }
     if (run->unread &&
         pf_report_unread(&run->report, run->n + 1, &run->last, &why) != 0)
@@ -583,7 +629,8 @@ static int conclude(struct run *run)
     const struct pf_summary *summary = &run->summary;
     struct pf_ending ending = {
         .noun = run->opts.handler == PF_OPTS_DIR ||
-                        run->opts.handler == PF_OPTS_EXEC_EACH
+                        run->opts.handler == PF_OPTS_EXEC_EACH ||
+                        run->opts.handler == PF_OPTS_TAR
                     ? "file" : "URL",
         .dry_run = run->opts.engine.dry_run,
         .elapsed_ms = pf_clock_ms() - run->start_ms,

@@ -195,11 +195,17 @@ static const struct option_spec specs[] = {
      .help = "dir: one file a URL; null: drop what comes; stdout: bodies to "
              "standard output; stdout:jsonl, stdout:framed: with their "
              "records; exec:COMMAND: to processes that answer; "
-             "exec-each:COMMAND: files, and a process for each"},
+             "exec-each:COMMAND: files, and a process for each; tar:FILE, "
+             "warc:FILE: into an archive"},
     {.name = "handler-jobs", .kind = KIND_UNSIGNED, .group = GROUP_OUTPUT,
      .argument = "N", .preset = "1", .offset = FIELD(exec.jobs), .min = 1,
      .max = 256,
      .help = "processes at once that exec: and exec-each: run"},
+    {.name = "tar-split", .kind = KIND_SIZE, .group = GROUP_OUTPUT,
+     .argument = "SIZE", .preset = "0, one file",
+     .offset = FIELD(tar_split_bytes), .min = 0, .max = (int64_t)1 << 50,
+     .help = "with --handler tar:NAME.tar: write NAME-000000.tar and so on, "
+             "of this size at most"},
     {.name = "ordered", .kind = KIND_SWITCH, .group = GROUP_OUTPUT,
      .offset = FIELD(engine.ordered),
      .help = "results in the order of the list"},
@@ -345,6 +351,9 @@ static const struct option_spec specs[] = {
     {.name = "content-disposition", .kind = KIND_SWITCH,
      .group = GROUP_HTTP, .offset = FIELD(dir.content_disposition),
      .help = "name files as the server says, made safe and numbered"},
+    {.name = "head", .kind = KIND_SWITCH, .group = GROUP_HTTP,
+     .offset = FIELD(engine.head),
+     .help = "ask for status and headers only: no files"},
     {.name = "header", .letter = 'H', .kind = KIND_STORE,
      .group = GROUP_HTTP, .common = true, .argument = "LINE",
      .store = store_header,
@@ -621,26 +630,37 @@ static bool store_name(struct parser *parser, char *value)
     return true;
 }
 
-/* One of the words, or "exec:" or "exec-each:" and a command. */
+/* One of the words, or a kind with what it is for: the file of an archive, a
+ * command. */
 static bool store_handler(struct parser *parser, char *value)
 {
-    static const struct choice commands[] = {
-        {"exec:", PF_OPTS_EXEC}, {"exec-each:", PF_OPTS_EXEC_EACH}, {NULL, 0}};
+    static const struct {
+        const char *name, *needs;
+        enum pf_opts_handler handler;
+    } kinds[] = {{"exec:", "COMMAND", PF_OPTS_EXEC},
+                 {"exec-each:", "COMMAND", PF_OPTS_EXEC_EACH},
+                 {"tar:", "FILE", PF_OPTS_TAR},
+                 {"warc:", "FILE", PF_OPTS_WARC}};
     struct pf_opts *opts = parser->opts;
 
-    opts->exec.command = NULL;
-    for (const struct choice *c = commands; c->name != NULL; c++) {
-        size_t length = strlen(c->name);
+    opts->exec.command = opts->archive = NULL;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        size_t length = strlen(kinds[i].name);
 
-        if (strncmp(value, c->name, length) != 0)
+        /* "tar" alone is as incomplete as "tar:" */
+        if (strncmp(value, kinds[i].name, length - 1) != 0 ||
+            (value[length - 1] != ':' && value[length - 1] != '\0'))
             continue;
-        opts->handler = c->value;
-        opts->exec.command = value + length;
+        if (value[length - 1] == '\0' || value[length] == '\0')
+            return complain(parser, "'%.100s' lacks what it is for: %s%s",
+                            value, kinds[i].name, kinds[i].needs);
+        opts->handler = (int)kinds[i].handler;
+        if (strcmp(kinds[i].needs, "FILE") == 0)
+            opts->archive = value + length;
+        else
+            opts->exec.command = value + length;
         return true;
     }
-    if (strncmp(value, "exec", 4) == 0)
-        return complain(parser, "'%.100s' names no command: exec:COMMAND or "
-                        "exec-each:COMMAND", value);
     return store_choice(parser, value);
 }
 
@@ -1409,6 +1429,15 @@ static const char *check_together(const struct pf_opts *opts)
     if (opts->engine.dry_run && opts->results != NULL &&
         strcmp(opts->results, "-") == 0)
         return "--dry-run and --results - both write to standard output";
+    if (opts->engine.head && opts->handler != PF_OPTS_DIR &&
+        opts->handler != PF_OPTS_NULL)
+        return "--head brings no bodies that --handler could take";
+    if (opts->tar_split_bytes > 0 && opts->handler != PF_OPTS_TAR)
+        return "--tar-split is of use with --handler tar:FILE only";
+    if (opts->handler == PF_OPTS_TAR && opts->results != NULL &&
+        strcmp(opts->archive, "-") == 0 && strcmp(opts->results, "-") == 0)
+        return "--handler tar:- and --results - both write to standard "
+               "output";
     if (opts->handler >= PF_OPTS_STDOUT && opts->results != NULL &&
         strcmp(opts->results, "-") == 0)
         return "--handler stdout and --results - both write to standard "
@@ -1449,6 +1478,8 @@ enum pf_opts_action pf_opts_parse(struct pf_opts *opts, int argc, char **argv,
     opts->engine.headers = opts->headers.at;
     opts->engine.resolve = opts->resolve.at;
     opts->engine.spool_limit_bytes = (size_t)opts->spool_limit_bytes;
+    if (opts->engine.head)
+        opts->handler = PF_OPTS_NULL;
     opts->dir.name = (enum pfetch_dir_name)opts->name;
     opts->dir.exist = (enum pfetch_dir_exist)opts->exist;
     opts->dir.dry_run = opts->engine.dry_run;

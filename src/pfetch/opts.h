@@ -21,6 +21,8 @@ enum pf_opts_handler {
     PF_OPTS_NULL,
     PF_OPTS_EXEC,
     PF_OPTS_EXEC_EACH,
+    PF_OPTS_TAR,
+    PF_OPTS_WARC,
     PF_OPTS_STDOUT,
     PF_OPTS_STDOUT_JSONL,
     PF_OPTS_STDOUT_FRAMED
@@ -48,6 +50,8 @@ struct pf_opts {
     const char *config;      /* "": where it usually is; NULL: none */
     struct pf_conffile conffile; /* what was read of it */
     int handler;             /* enum pf_opts_handler */
+    const char *archive;     /* FILE of tar: and warc: */
+    int64_t tar_split_bytes; /* 0: one file */
     int64_t spool_limit_bytes;
     struct pfetch_exec_options exec; /* command: NULL unless it is one of
                               * those two */

@@ -37,8 +37,8 @@ empty "everything declared is exported" \
 
 # Sanitizers and coverage bring libraries of their own.
 known='libc|libpthread|libm|libgcc_s|libasan|libubsan|libtsan|libstdc\+\+|ld-linux.*'
-empty "libpfetch.so needs only libcurl and OpenSSL" \
-    "$(needed "$lib" | grep -vE "^($known|libcurl|libssl|libcrypto)\.so")"
+empty "libpfetch.so needs only libcurl, OpenSSL and what archives need" \
+    "$(needed "$lib" | grep -vE "^($known|libcurl|libssl|libcrypto|libarchive|libz|libzstd)\.so")"
 empty "pfetch needs only libpfetch, jansson and zlib" \
     "$(needed "$prog" | grep -vE "^($known|libpfetch|libjansson|libz)\.so")"
 done_testing
