@@ -500,7 +500,7 @@ static int create(struct pfetch_handler *handler,
 {
     (void)handler;
     (void)options;
-    pfetch_failure_set(why, PFETCH_CLASS_NONE, "compiled without libarchive");
+    pfetch_failure_set(why, PFETCH_CLASS_NONE, "tar: compiled without libarchive");
     return PFETCH_EINVAL;
 }
 
