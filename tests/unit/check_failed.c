@@ -125,10 +125,11 @@ END_TEST
 START_TEST(a_list_is_left_alone)
 {
     const char *lists[] = {file_name, NULL};
+    const struct pf_input_options options = {.lists = lists};
     struct pf_input *input;
 
     put_file("http://h/\n", 10);
-    ck_assert_int_eq(pf_input_create(&input, NULL, lists, false, &why), 0);
+    ck_assert_int_eq(pf_input_create(&input, &options, &why), 0);
     ck_assert_int_eq(pf_failed_open(&failed, file_name, false, input, NULL,
                                     &why), -1);
     ck_assert_int_eq(why.cls, PFETCH_CLASS_NONE);
@@ -183,14 +184,14 @@ START_TEST(lines_have_their_text)
     const char *expected[] = {"http://h/0", "http://h/1 \tid=a\tsize=7",
                               "http://h/2\x01", NULL, "http://h/4\tfoo=bar"};
     const char *urls[] = {"http://h/0", NULL};
+    const struct pf_input_options options = {.urls = urls, .lists = lists};
     struct pf_input *input;
     struct pf_line line;
 
     open_failed(false);
     put_file(list, sizeof(list) - 1);
     for (int keep = 0; keep < 2; keep++) {
-        ck_assert_int_eq(pf_input_create(&input, urls, lists, false, &why),
-                         0);
+        ck_assert_int_eq(pf_input_create(&input, &options, &why), 0);
         if (keep)
             ck_assert_int_eq(pf_input_keep_text(input), 0);
         for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
