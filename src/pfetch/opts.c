@@ -661,7 +661,12 @@ static bool store_handler(struct parser *parser, char *value)
             opts->exec.command = value + length;
         return true;
     }
-    return store_choice(parser, value);
+    for (const struct choice *c = handlers; c->name != NULL; c++)
+        if (strcmp(value, c->name) == 0)
+            return store_choice(parser, value);
+    return complain(parser, "'%.100s' is none of dir, null, stdout, "
+                    "stdout:jsonl, stdout:framed, exec:COMMAND, "
+                    "exec-each:COMMAND, tar:FILE, warc:FILE", value);
 }
 
 static bool store_text(struct parser *parser, const char *value)
@@ -1559,7 +1564,7 @@ static void print_wrapped(FILE *out, int column, const char *text)
 static void print_option(FILE *out, const struct option_spec *spec)
 {
     char left[80];
-    char right[256];
+    char right[512];
     char letter[8] = "    ";
     bool switched_on = spec->kind == KIND_SWITCH && spec->preset != NULL;
 

@@ -274,7 +274,7 @@ def commands_that_cannot_be(tmp):
                 (f"exec:{tmp}", 3, "cannot start"),
                 ("exec-each:no-such-command {}", 3, "cannot start"),
                 ("exec:cat 'x", 2, "not closed"),
-                ("exec:", 2, "empty"),
+                ("exec:", 2, "exec:COMMAND"),
                 ("exec:a\\", 2, "backslash"),
                 ("exec-each:  ", 2, "empty"),
                 ("exec-each:sh -c 'cat {}'", 2, "PFETCH_PATH"),

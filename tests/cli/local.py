@@ -204,7 +204,8 @@ def trouble_of_the_disk(tmp):
                  tmp / f"{error}/.f5.part", "-e", "trace=write", "-e",
                  f"inject=write:error={error}", program, "-t", "2",
                  "--results", tmp / f"r{error}", "-o", tmp / error,
-                 *(server.url(f"/f{i}") for i in range(500))],
+                 *(server.url(f"/size=200000/f{i}")
+                   for i in range(500))],
                 env=environment, capture_output=True, text=True, check=False)
             if "ptrace" in done.stderr:
                 tap.skip("strace may not trace here")
