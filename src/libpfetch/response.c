@@ -161,16 +161,22 @@ static void read_range(struct pf_response *response, struct value v)
 }
 
 /* The last transfer coding must be chunked for the body to frame itself; the
- * list may be spread over several lines. */
+ * list may be spread over several lines.  Any other coding was not asked for,
+ * and would be stored, because nothing here undoes it. */
 static void read_coding(struct pf_response *response, struct value v)
 {
-    const char *last = v.text;
+    do {
+        const char *comma = memchr(v.text, ',', v.size);
+        size_t size = comma == NULL ? v.size : (size_t)(comma - v.text);
+        struct value coding = trim(v.text, size);
 
-    for (size_t i = 0; i < v.size; i++)
-        if (v.text[i] == ',')
-            last = v.text + i + 1;
-    v = trim(last, (size_t)(v.text + v.size - last));
-    response->chunked = equals(v, "chunked");
+        v.text += size;
+        v.size -= size;
+        response->chunked = equals(coding, "chunked");
+        if (coding.size > 0 && !response->chunked
+            && !equals(coding, "identity"))
+            response->bad = "a transfer coding that was not asked for";
+    } while (skip_char(&v, ','));
 }
 
 static int keep(char **field, struct value v)

@@ -202,17 +202,19 @@ START_TEST(chunked_hides_the_length)
 {
     static const struct {
         const char *field;
-        bool chunked;
+        bool chunked, bad;
     } fields[] = {
-        { "Transfer-Encoding: chunked", true },
-        { "transfer-encoding:CHUNKED ", true },
-        { "Transfer-Encoding: gzip, chunked", true },
-        { "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", true },
-        { "Transfer-Encoding: chunked, gzip", false },
-        { "Transfer-Encoding: xchunked", false },
-        { "Transfer-Encoding: chunked,", false },
-        { "Transfer-Encoding:", false },
-        { "X-Transfer-Encoding: chunked", false },
+        { "Transfer-Encoding: chunked", true, false },
+        { "transfer-encoding:CHUNKED ", true, false },
+        { "Transfer-Encoding: gzip, chunked", true, true },
+        { "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", true,
+          true },
+        { "Transfer-Encoding: chunked, gzip", false, true },
+        { "Transfer-Encoding: xchunked", false, true },
+        { "Transfer-Encoding: chunked,", false, false },
+        { "Transfer-Encoding: identity", false, false },
+        { "Transfer-Encoding:", false, false },
+        { "X-Transfer-Encoding: chunked", false, false },
     };
 
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
@@ -220,6 +222,8 @@ START_TEST(chunked_hides_the_length)
         struct pf_response *r = read_one(strcat(field, fields[i].field));
 
         ck_assert_msg(r->chunked == fields[i].chunked, "%s", fields[i].field);
+        ck_assert_msg((r->bad != NULL) == fields[i].bad, "%s",
+                      fields[i].field);
         ck_assert_int_eq(r->length, 5);
         ck_assert_int_eq(pf_response_body_length(r),
                          fields[i].chunked ? -1 : 5);
