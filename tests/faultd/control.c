@@ -21,7 +21,8 @@
 bool control_is_path(const char *path)
 {
     static const char *const names[] = {"/_stats", "/_hits?", "/_log",
-                                        "/_reset", "/_stop"};
+                                        "/_reset", "/_heal",
+                                        "/_stop"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strncmp(path, names[i], strlen(names[i])) == 0)
@@ -98,6 +99,10 @@ bool control_answer(struct conn *conn, const struct request *request)
         send_log(conn, path);
     } else if (strcmp(path, "/_reset") == 0) {
         stats_reset(server_stats(conn->server));
+        server_heal(conn->server, false);
+        send_text(conn, "{}\n");
+    } else if (strcmp(path, "/_heal") == 0) {
+        server_heal(conn->server, true);
         send_text(conn, "{}\n");
     } else if (strcmp(path, "/_stop") == 0) {
         send_text(conn, "{}\n");

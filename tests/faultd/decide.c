@@ -168,6 +168,23 @@ static char *next_hop(const char *path, long hops)
     return next;
 }
 
+/* The same path at the other of the two names, from malloc. */
+static char *other_host(const struct request *request)
+{
+    const char *host = request_field(request, "Host");
+    const char *port = host != NULL ? strchr(host, ':') : NULL;
+    size_t size = strlen(request->path) + (port ? strlen(port) : 0) + 24;
+    char *url = malloc(size);
+
+    if (url == NULL)
+        abort();
+    (void)snprintf(url, size, "http://%s%s%s",
+                   host != NULL && strncmp(host, "localhost", 9) == 0
+                       ? "127.0.0.1" : "localhost",
+                   port != NULL ? port : "", request->path); /* it fits */
+    return url;
+}
+
 static bool decide_redirect(struct answer *answer, const struct script *script,
                             const struct request *request)
 {
@@ -180,6 +197,8 @@ static bool decide_redirect(struct answer *answer, const struct script *script,
         if (hops <= 0)
             return false;
         answer->location = next_hop(request->path, hops);
+    } else if (strcmp(redirect, "pingpong") == 0) {
+        answer->location = other_host(request);
     } else if (strcmp(redirect, "loop") == 0) {
         answer->location = strdup(request->path);
     } else if (strcmp(redirect, "none") != 0) {

@@ -26,7 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_LINE = 1024, EXTENSION = 1 << 20 };
+enum { HEADER_LINE = 1024, EXTENSION = 1 << 20, NEXT_MS = 60000 };
 
 static const char POISON[] = "HTTP/1.1 200 OK\r\n"
                              "Content-Length: 6\r\n\r\nPOISON";
@@ -403,6 +403,11 @@ static bool end_well(struct exchange *x)
          script->chunk_fault != CHUNK_EXT) ||
         (script->closeevery > 0 && conn->responses % script->closeevery == 0))
         return false;
+    if (script->next_end != END_NORMAL) {
+        (void)conn_wait_input(conn, NEXT_MS); /* ends the same way if none */
+        conn->ending = script->next_end == END_RESET ? CONN_RESET : CONN_FIN;
+        return false;
+    }
     if (script->latejunk != 0 &&
         !conn_wait_input(conn, script->latejunk_ms)) {
         put_junk(conn, script->latejunk);
@@ -496,6 +501,8 @@ bool exchange_run(struct conn *conn, char *head)
         return control_answer(conn, &x.request);
     server_count(conn);
     script_parse(&x.script, x.request.path);
+    if (server_is_healed(conn->server))
+        script_heal(&x.script);
     x.close_after = !x.request.keep_alive || x.script.connclose;
     enter(&x);
     bool goes_on = send_answer(&x);

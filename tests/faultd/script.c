@@ -214,6 +214,15 @@ static bool set_latejunk(struct script *script, struct text value)
            read_number(rest, &script->latejunk_ms);
 }
 
+static bool set_nextend(struct script *script, struct text value)
+{
+    static const char *const words[] = {"close", "reset", NULL};
+    int word = read_word(value.data, words);
+
+    script->next_end = word == 0 ? END_FIN : END_RESET;
+    return word >= 0;
+}
+
 static bool set_wrongrange(struct script *script, struct text value)
 {
     static const char *const words[] = {"start", "after",     "total", "etag",
@@ -321,6 +330,7 @@ static const struct directive directives[] = {
     NUMBER(closeevery),
     CALL(junk),
     CALL(latejunk),
+    CALL(nextend),
     FLAG(norange),
     CALL(wrongrange),
     NUMBER(shortrange),
@@ -464,6 +474,20 @@ void script_parse(struct script *script, const char *path)
 void script_free(struct script *script)
 {
     free(script->buffer);
+}
+
+void script_heal(struct script *script)
+{
+    const struct script was = *script;
+
+    if (was.bad)
+        return;
+    set_defaults(script, was.buffer);
+    script->seed = was.seed;
+    script->size = was.size;
+    script->size_set = was.size_set;
+    script->etag = was.etag;
+    script->lastmod = was.lastmod;
 }
 
 int64_t script_delay_ms(const struct script *script)

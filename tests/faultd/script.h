@@ -57,6 +57,9 @@
  *   closeevery=N      likewise after every N-th response of a connection
  *   junk=N            N bytes that nobody asked for, directly after the body
  *   junk=poison       a complete response that nobody asked for
+ *   nextend=close|reset
+ *                     FIN or RST, before any byte, to the next request on the
+ *                     connection, which is not counted
  *   latejunk=N|poison,MS
  *                     the same after MS of idleness (not when a request comes)
  *
@@ -79,6 +82,8 @@
  *   redirect=URL      Location: URL
  *   redirect=loop     to itself
  *   redirect=hops:N   to the same path with N - 1; with N = 0 the file
+ *   redirect=pingpong to the same path at the other host: 127.0.0.1 when it is
+ *                     asked for at localhost, else localhost
  *   redirect=none     no Location
  *
  * By count: requests for this exact path, with its query, since the start or
@@ -96,6 +101,9 @@
  *   needheader=NAME:VALUE
  *                     403 unless present with that value (up to 8 times)
  *   refuseheader=NAME 400 if present (up to 8 times)
+ *
+ * After the control request /_heal nothing is wrong any more: what counts then is
+ * size, seed, etag and lastmod only, until /_reset.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -189,6 +197,7 @@ struct script {
     int64_t closeevery; /* 0: not given */
     int64_t junk;
     int64_t latejunk, latejunk_ms;
+    enum script_end next_end; /* END_NORMAL: not given */
 
     bool norange;
     enum range_fault range_fault;
@@ -217,6 +226,9 @@ struct script {
 /* Reads a path into script; what is wrong with it is said by script->bad. */
 void script_parse(struct script *script, const char *path);
 void script_free(struct script *script);
+
+/* Takes out everything that is a fault or a condition. */
+void script_heal(struct script *script);
 
 /* Percent-decodes in place; what is no escape stays as it is. */
 struct text script_decode(char *text);

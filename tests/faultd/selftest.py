@@ -45,8 +45,9 @@ class Client:
     def __exit__(self, *_):
         self.socket.close()
 
-    def ask(self, path, *fields, method="GET", version="HTTP/1.1"):
-        lines = ["%s %s %s" % (method, path, version), "Host: test"]
+    def ask(self, path, *fields, method="GET", version="HTTP/1.1",
+            host="test"):
+        lines = ["%s %s %s" % (method, path, version), "Host: " + host]
         self.socket.sendall(
             ("\r\n".join(lines + list(fields)) + "\r\n\r\n").encode("latin-1"))
 
@@ -308,6 +309,39 @@ def connections_that_are_closed(tmp):
 
 
 @tap.case
+def the_next_request_ends_a_connection(tmp):
+    with Faultd() as server:
+        for word, end in (("close", "fin"), ("reset", "rst")):
+            with Client(server) as client:
+                assert client.get("/size=7/nextend=%s/x" % word)[2] == \
+                    body("x", 7)
+                assert client.is_silent()
+                client.ask("/y")
+                assert client.rest() == (b"", end), word
+        assert server.hits("/y") == 0
+
+
+@tap.case
+def everything_heals(tmp):
+    with Faultd() as server:
+        paths = ("/size=99/etag=v/header=X-A:%20b/cut=5/x", "/size=0/reset=0/x",
+                 "/status=404/x", "/redirect=loop/x", "/fail=9:500/x",
+                 "/garbage=ssh/x", "/chunked/badchunk=zz/x", "/auth=a:b/x",
+                 "/delay=99999999/x", "/stall=head/x", "/length=abc/x")
+        server.heal()
+        with Client(server) as client:
+            for path in paths:
+                size = int((re.findall("size=([0-9]+)/", path) or [1000])[0])
+                status, fields, data = client.get(path)
+                assert (status, data) == (200, body("x", size)), path
+            assert client.get(paths[0])[1]["ETag"] == '"v"'
+            assert "X-A" not in client.get(paths[0])[1]
+            assert client.get("/nonsense=1/x")[0] == 400
+        server.reset()
+        assert get(server, "/status=404/x")[0] == 404
+
+
+@tap.case
 def redirects(tmp):
     with Faultd() as server, Client(server) as client:
         status, fields, _ = client.get("/redirect=http:%2F%2Fh%2Fa%3Fb=1/x")
@@ -322,6 +356,11 @@ def redirects(tmp):
                 break
             path, hops = fields["Location"], hops + 1
         assert hops == 12 and data == body("x", 7)
+        for host, other in (("localhost:7", "127.0.0.1:7"),
+                            ("127.0.0.1:7", "localhost:7")):
+            location = client.get("/redirect=pingpong/p?q",
+                                  host=host)[1]["Location"]
+            assert location == "http://%s/redirect=pingpong/p?q" % other
         status, fields, _ = client.get("/redirect=none/x")
         assert status == 302 and "Location" not in fields
 

@@ -32,6 +32,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ enum { POLL_STDIN = PORT_COUNT, POLL_STOP, POLL_COUNT };
 struct server {
     struct stats *stats;         /* has its own lock */
     SSL_CTX *tls;                /* read-only */
+    atomic_bool healed;          /* any thread */
     int listeners[PORT_COUNT];   /* server_run only; -1: none */
     int stop_pipe[2];            /* set before start, then read-only */
     unsigned long conn_count;    /* server_run only */
@@ -365,6 +367,16 @@ void server_free(struct server *server)
     (void)pthread_cond_destroy(&server->no_conns);    /* nobody waits */
     (void)pthread_mutex_destroy(&server->lock);       /* nobody holds it */
     free(server);
+}
+
+void server_heal(struct server *server, bool healed)
+{
+    atomic_store(&server->healed, healed);
+}
+
+bool server_is_healed(struct server *server)
+{
+    return atomic_load(&server->healed);
 }
 
 struct stats *server_stats(struct server *server)

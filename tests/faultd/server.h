@@ -28,6 +28,10 @@ void server_stop(struct server *server);
 
 void server_free(struct server *server);
 
+/* Whether faults count no more: see script.h.  Any thread. */
+void server_heal(struct server *server, bool healed);
+bool server_is_healed(struct server *server);
+
 struct stats *server_stats(struct server *server);
 
 /* Counts the connection in the statistics unless it is counted already. */

@@ -116,6 +116,10 @@ class Faultd:
     def reset(self):
         self.control("/_reset")
 
+    def heal(self):
+        """From now on, until reset(), nothing is wrong with any answer."""
+        self.control("/_heal")
+
     def wait(self, condition, timeout=20):
         """Waits until condition(stats) holds; answers those statistics."""
         deadline = time.monotonic() + timeout
