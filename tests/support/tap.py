@@ -142,8 +142,40 @@ def _run_case(number, function, timeout):
     return not failed
 
 
-def main():
-    """Runs the cases, prints TAP, ends the process."""
+def _run_side_by_side(chosen, jobs):
+    """As _run_case() for each, in processes of their own, so many at a time;
+    what they print comes in the order of the cases."""
+    results, files, running = {}, {}, {}
+    waiting = list(enumerate(chosen, 1))
+    next_shown = 1
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                number, chosen_case = waiting.pop(0)
+                files[number] = tempfile.TemporaryFile("w+")
+                pid = os.fork()
+                if pid == 0:
+                    os.dup2(files[number].fileno(), 1)
+                    os._exit(0 if _run_case(number, *chosen_case) else 1)
+                running[pid] = number
+            pid, status = os.waitpid(-1, 0)
+            if pid in running:
+                results[running.pop(pid)] = status == 0
+            while next_shown in results:
+                files[next_shown].seek(0)
+                print(files[next_shown].read(), end="", flush=True)
+                files.pop(next_shown).close()
+                next_shown += 1
+    finally:
+        for pid in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+    return results.values()
+
+
+def main(jobs=1):
+    """Runs the cases, prints TAP, ends the process.  With jobs, so many cases
+    at a time, each in a process of its own."""
     signal.signal(signal.SIGALRM, _expire)
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, _terminate)
@@ -151,5 +183,8 @@ def main():
     chosen = [c for c in _cases
               if not wanted or any(w in c[0].__name__ for w in wanted)]
     print(f"1..{len(chosen)}", flush=True)
-    results = [_run_case(i, *c) for i, c in enumerate(chosen, 1)]
+    if jobs > 1:
+        results = _run_side_by_side(chosen, jobs)
+    else:
+        results = [_run_case(i, *c) for i, c in enumerate(chosen, 1)]
     sys.exit(0 if all(results) else 1)
