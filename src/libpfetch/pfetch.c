@@ -417,7 +417,7 @@ static void set_contexts(struct pfetch *pf,
         .on_idle = pf->options.on_idle,
         .record_user = pf->options.user, .results = &pf->results,
         .pool = &pf->pool, .urls = &pf->urls, .stats = &pf->stats,
-        .on_broken = break_run, .user = pf,
+        .stop = &pf->stop, .on_broken = break_run, .user = pf,
     };
     pf->writer.handler = *handler;
     pf->writer.is_ordered = pf->options.ordered;

@@ -13,7 +13,11 @@
  * transfer, blocks still on their way are dropped, and its verdict becomes
  * the handler's.  When the handler finds the place unusable no begin() and
  * take() follow for anybody; end() still comes for each job, so that nothing
- * is left behind, and a body that was taken whole may still be committed.
+ * is left behind, and a body that was taken whole may still be committed.  The
+ * same holds when a stop has cut transfers off and the handler is so slow that
+ * what was on its way then has not been taken within DRAIN_MS: each line is to
+ * have its record before the program is ended.  (Not for spooled bodies, which
+ * are handed over whole.)
  *
  * Spooled.  For a handler that takes one body at a time blocks go to the spool
  * (spool.c) instead, and a verdict that accepts the body is what makes begin(),
@@ -31,12 +35,15 @@
 #include "writer.h"
 
 #include "job.h"
+#include "stop.h"
 #include "thread.h"
 #include "urlqueue.h"
 
 /* Places are given back after so many jobs at the latest; with a window, which
  * is short and keeps workers waiting, sooner. */
 enum { RELEASE_JOBS = 256, RELEASE_ORDERED_JOBS = 16 };
+
+enum { DRAIN_MS = 1000 };
 
 /* --- the handler's word ---------------------------------------------------- */
 
@@ -59,13 +66,20 @@ static void give_up(struct pf_writer *w, struct pfetch_job *job,
         break_run(w, why);
 }
 
+static bool is_late(const struct pf_writer *w)
+{
+    int64_t abort_at_ms = pf_stop_abort_at_ms(w->stop);
+
+    return abort_at_ms != PF_NEVER && pf_now_ms() - DRAIN_MS >= abort_at_ms;
+}
+
 static bool is_refused(struct pf_writer *w, struct pfetch_job *job)
 {
     struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
 
     if (job->handler_failed)
         return true;
-    if (!w->is_broken)
+    if (!w->is_broken && (w->is_spooled || !is_late(w)))
         return false;
     pfetch_failure_set(&why, PFETCH_CLASS_STOPPED,
                        "not stored: the run was stopped");

@@ -12,6 +12,7 @@
 #include "resultqueue.h"
 #include "stats.h"
 
+struct pf_stop;
 struct pf_urlqueue;
 
 struct pf_writer {
@@ -24,6 +25,7 @@ struct pf_writer {
     struct pf_block_pool *pool;
     struct pf_urlqueue *urls;   /* whose places are released */
     struct pf_stats *stats;
+    const struct pf_stop *stop;
     /* Called once the handler finds the place unusable; never waits. */
     void (*on_broken)(void *user, const struct pfetch_failure *why);
     void *user;
