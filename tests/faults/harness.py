@@ -227,6 +227,7 @@ class Run:
                 stdout=self.stdout or stdout, preexec_fn=limits, **options)
         self.cmdline = b""
         self.peak_kib = 0
+        self.tracer = None
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
@@ -236,13 +237,16 @@ class Run:
         place = f"/proc/{self.process.pid}"
         real = os.path.basename(program()[0]).encode()
         while not self._over.wait(0.02):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, TypeError):
                 with open(place + "/cmdline", "rb") as text:
                     line = text.read()
                 if os.path.basename(line.split(b"\0")[0]) == real:
                     self.cmdline = line
                 with open(place + "/status") as text:
-                    found = re.search(r"VmHWM:\s*(\d+)", text.read())
+                    said = text.read()
+                found = re.search(r"VmHWM:\s*(\d+)", said)
+                tracer = int(re.search(r"TracerPid:\s*(\d+)", said)[1])
+                self.tracer = tracer or self.tracer
                 if self.cmdline and found:
                     self.peak_kib = max(self.peak_kib, int(found[1]))
 
@@ -308,12 +312,12 @@ class Run:
 
     def _read_trace(self):
         """The tracer outlives the program for a moment."""
-        ends = re.compile(r"^%d .*\+\+\+ (exited|killed)" % self.process.pid,
-                          re.M)
-        return common.until(
-            lambda: (lambda text: text if ends.search(text) else None)(
-                self.trace.read_text(errors="surrogateescape")),
+        ends = re.compile(rb"^%d \+\+\+ exited" % self.process.pid, re.M)
+        common.until(
+            lambda: ends.search(self.trace.read_bytes())
+            or (self.tracer and not os.path.exists(f"/proc/{self.tracer}")),
             "the end of the trace")
+        return self.trace.read_text(errors="surrogateescape")
 
 
 # --- I3 -------------------------------------------------------------------------
@@ -790,7 +794,7 @@ def limit(what, value):
     return lambda: resource.setrlimit(what, (value, value))
 
 
-def main(jobs=4):
+def main(jobs=6):
     """Runs the cases; --rows prints what there is instead, for `rows`."""
     if sys.argv[1:] == ["--rows"]:
         for a_row in ALL:
