@@ -7,11 +7,16 @@
  *   FAULTS_REPORT=FILE   at the end of the process writes one line there:
  *                        descriptors at the start, at the end, threads at the
  *                        end, the peak of memory in KiB, the number of
- *                        allocations that FAULTS_OBJECTS chooses
+ *                        allocations that FAULTS_OBJECTS chooses, that of
+ *                        calls that FAULTS_CALL names
  *   FAULTS_MALLOC=K      the K-th such allocation (from 1) fails
  *   FAULTS_OBJECTS=A:B   allocations are chosen by who asks: the program
  *                        itself, and the libraries with one of these texts in
  *                        their names (default: libpfetch)
+ *   FAULTS_CALL=NAME     the call of that name (see below) fails, if the chosen
+ *                        ones make it, at the time that
+ *   FAULTS_AT=K          says, from 1, with
+ *   FAULTS_ERRNO=N       this errno; close() closes nevertheless
  *   FAULTS_WRITE=short   a write() to a regular file writes one byte
  *   FAULTS_WRITE=MS      each such write() takes so long
  *   FAULTS_THREADS=K     the K-th thread that the chosen ones start, and all
@@ -38,6 +43,7 @@
 #endif
 
 #include <arpa/inet.h>
+#include <curl/curl.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -46,12 +52,14 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,7 +75,9 @@ static struct {
 static int range_count;
 static atomic_bool ready; /* ranges and settings are set */
 
-static long fail_malloc, fail_thread, write_ms;
+static long fail_malloc, fail_thread, write_ms, fail_at, fail_errno;
+static const char *fail_call;
+static atomic_long calls;
 static bool write_short;
 static const char *report;
 static int fds_at_start;
@@ -148,6 +158,9 @@ __attribute__((constructor)) static void begin(void)
     const char *how = getenv("FAULTS_WRITE");
 
     report = getenv("FAULTS_REPORT");
+    fail_call = getenv("FAULTS_CALL");
+    fail_at = number("FAULTS_AT");
+    fail_errno = number("FAULTS_ERRNO");
     fail_malloc = number("FAULTS_MALLOC");
     fail_thread = number("FAULTS_THREADS");
     write_short = how != NULL && strcmp(how, "short") == 0;
@@ -181,9 +194,9 @@ __attribute__((destructor)) static void end(void)
         return;
     atomic_store(&ready, false);
     int fds = count_entries("/proc/self/fd");
-    int len = snprintf(line, sizeof line, "%d %d %d %ld %ld\n", fds_at_start,
+    int len = snprintf(line, sizeof line, "%d %d %d %ld %ld %ld\n", fds_at_start,
                        fds, count_entries("/proc/self/task"), peak_kib(),
-                       atomic_load(&mallocs));
+                       atomic_load(&mallocs), atomic_load(&calls));
     int fd = open(report, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd >= 0) {
         ssize_t written = write(fd, line, (size_t)len);
@@ -253,6 +266,132 @@ static void pause_ms(long ms)
         ;
 }
 
+/* Whether the call is to fail; then errno is set. */
+static bool breaks(const char *name, const void *caller)
+{
+    if (fail_call == NULL || strcmp(name, fail_call) != 0 || !is_ours(caller)
+        || atomic_fetch_add(&calls, 1) + 1 != fail_at)
+        return false;
+    errno = (int)fail_errno;
+    return true;
+}
+
+#define CALLER __builtin_return_address(0)
+
+/* A function that fails or is passed on; those for large files have a second
+ * name. */
+#define WRAP_AS(result, name, symbol, parameters, arguments, failure) \
+    result symbol parameters                                          \
+    {                                                                 \
+        static result(*real) parameters;                              \
+                                                                      \
+        if (real == NULL)                                             \
+            real = (result(*) parameters)dlsym(RTLD_NEXT, #symbol);   \
+        if (breaks(#name, CALLER))                                    \
+            return failure;                                           \
+        return real arguments;                                        \
+    }
+#define WRAP(result, name, parameters, arguments, failure) \
+    WRAP_AS(result, name, name, parameters, arguments, failure)
+
+/* The mode is passed on whether or not there is one, as the C library does. */
+#define WRAP_OPEN(symbol)                                         \
+    int symbol(const char *path, int flags, ...)                  \
+    {                                                             \
+        static int (*real)(const char *, int, ...);               \
+        va_list more;                                             \
+                                                                  \
+        if (real == NULL)                                         \
+            real = (int (*)(const char *, int, ...))dlsym(        \
+                RTLD_NEXT, #symbol);                              \
+        if (breaks("open", CALLER))                               \
+            return -1;                                            \
+        va_start(more, flags);                                    \
+        mode_t mode = va_arg(more, mode_t);                       \
+        va_end(more);                                             \
+        return real(path, flags, mode);                           \
+    }
+#define WRAP_OPENAT(symbol)                                       \
+    int symbol(int at, const char *path, int flags, ...)          \
+    {                                                             \
+        static int (*real)(int, const char *, int, ...);          \
+        va_list more;                                             \
+                                                                  \
+        if (real == NULL)                                         \
+            real = (int (*)(int, const char *, int, ...))dlsym(   \
+                RTLD_NEXT, #symbol);                              \
+        if (breaks("openat", CALLER))                             \
+            return -1;                                            \
+        va_start(more, flags);                                    \
+        mode_t mode = va_arg(more, mode_t);                       \
+        va_end(more);                                             \
+        return real(at, path, flags, mode);                       \
+    }
+#define WRAP_FCNTL(symbol)                                        \
+    int symbol(int fd, int command, ...)                          \
+    {                                                             \
+        static int (*real)(int, int, ...);                        \
+        va_list more;                                             \
+                                                                  \
+        if (real == NULL)                                         \
+            real = (int (*)(int, int, ...))dlsym(RTLD_NEXT,       \
+                                                 #symbol);        \
+        if (breaks("fcntl", CALLER))                              \
+            return -1;                                            \
+        va_start(more, command);                                  \
+        void *argument = va_arg(more, void *);                    \
+        va_end(more);                                             \
+        return real(fd, command, argument);                       \
+    }
+
+WRAP_OPEN(open)
+WRAP_OPEN(open64)
+WRAP_OPENAT(openat)
+WRAP_OPENAT(openat64)
+WRAP_FCNTL(fcntl)
+WRAP_FCNTL(fcntl64)
+WRAP(ssize_t, read, (int fd, void *data, size_t size), (fd, data, size), -1)
+WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), -1)
+WRAP(int, renameat2,
+     (int from, const char *old, int to, const char *new, unsigned flags),
+     (from, old, to, new, flags), -1)
+WRAP(int, fsetxattr,
+     (int fd, const char *name, const void *value, size_t size, int flags),
+     (fd, name, value, size, flags), -1)
+WRAP(ssize_t, lgetxattr,
+     (const char *path, const char *name, void *value, size_t size),
+     (path, name, value, size), -1)
+WRAP(int, futimens, (int fd, const struct timespec times[2]), (fd, times), -1)
+WRAP(int, unlinkat, (int at, const char *path, int flags), (at, path, flags),
+     -1)
+WRAP(int, fsync, (int fd), (fd), -1)
+WRAP(int, fdatasync, (int fd), (fd), -1)
+WRAP(int, pipe2, (int fds[2], int flags), (fds, flags), -1)
+WRAP(int, ftruncate, (int fd, off_t size), (fd, size), -1)
+WRAP_AS(int, ftruncate, ftruncate64, (int fd, off64_t size), (fd, size), -1)
+WRAP_AS(off64_t, lseek, lseek64, (int fd, off64_t to, int how), (fd, to, how),
+        -1)
+WRAP(int, fstat, (int fd, struct stat *st), (fd, st), -1)
+WRAP_AS(int, fstat, fstat64, (int fd, struct stat64 *st), (fd, st), -1)
+WRAP(int, fstatat,
+     (int at, const char *path, struct stat *st, int flags),
+     (at, path, st, flags), -1)
+WRAP_AS(int, fstatat, fstatat64,
+        (int at, const char *path, struct stat64 *st, int flags),
+        (at, path, st, flags), -1)
+WRAP(CURLSH *, curl_share_init, (void), (), NULL)
+WRAP(CURL *, curl_easy_init, (void), (), NULL)
+
+int close(int fd)
+{
+    static int (*real)(int);
+
+    if (real == NULL)
+        real = (int (*)(int))dlsym(RTLD_NEXT, "close");
+    int result = real(fd);
+    return breaks("close", CALLER) ? -1 : result;
+}
+
 ssize_t write(int fd, const void *data, size_t size)
 {
     static ssize_t (*real)(int, const void *, size_t);
@@ -261,6 +400,8 @@ ssize_t write(int fd, const void *data, size_t size)
     if (real == NULL)
         real = (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT,
                                                              "write");
+    if (breaks("write", CALLER))
+        return -1;
     if ((write_short || write_ms > 0)
         && is_ours(__builtin_return_address(0)) && fstat(fd, &st) == 0
         && S_ISREG(st.st_mode)) {
