@@ -879,8 +879,8 @@ static void classify(struct pf_transfer *t, CURLcode rc,
         break;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
-        if (strstr(text, "from proxy after CONNECT") != NULL)
-            fail(t, PFETCH_CLASS_PROXY, false, text);
+        if (strstr(text, "CONNECT") != NULL) /* a refusal says its status */
+            fail(t, PFETCH_CLASS_PROXY, strstr(text, "aborted") != NULL, text);
         else if (strstr(text, "chunk") != NULL)
             fail(t, PFETCH_CLASS_PROTOCOL, false, text);
         else
