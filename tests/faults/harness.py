@@ -524,7 +524,7 @@ class Batch:
         """I9"""
         peak = done.seen_kib / 1024
         if done.report:
-            before, after, threads, peak_kib, _ = map(int, done.report)
+            before, after, threads, peak_kib = map(int, done.report[:4])
             peak = peak_kib / 1024
             check_same(("I9: descriptors", after),
                        ("I9: descriptors", before + self.descriptors))

@@ -28,8 +28,7 @@
  *                          againN  the same, N times, then 127.0.0.1
  *                          many    10,000 addresses, the last is 127.0.0.1
  *                          dead6   ::1, where nobody listens, and 127.0.0.1
- *                          dead4   127.0.0.2, where nobody listens, and ::1
- *                          dead    addresses where nobody listens, only
+ *                          dead    ::1 only
  *                          slow    an answer that never comes
  *                        else 127.0.0.1
  *
@@ -477,14 +476,8 @@ static struct addrinfo *answer(const char *node, const char *service, int type)
 {
     struct addrinfo *list = NULL;
 
-    if (strncmp(node, "dead4.", 6) == 0) {
-        list = add_address(list, "::1", service, type);
-        return add_address(list, "127.0.0.2", service, type);
-    }
-    if (strncmp(node, "dead.", 5) == 0) {
-        list = add_address(list, "::1", service, type);
-        return add_address(list, "127.0.0.2", service, type);
-    }
+    if (strncmp(node, "dead.", 5) == 0)
+        return add_address(list, "::1", service, type);
     list = add_address(list, "127.0.0.1", service, type);
     if (strncmp(node, "dead6.", 6) == 0)
         return add_address(list, "::1", service, type);
