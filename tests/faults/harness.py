@@ -571,7 +571,7 @@ class Batch:
     def check_record(self, n, record, expected):
         said = f"line {n}: {self.lines[n - 1][0][:200]!r}: {record}"
         assert record["status"] == expected.status, said
-        assert record["line"] == n or self.list is None, said
+        assert record["line"] == n or not self.is_numbered, said
         if expected.status == "failed":
             assert record["error"] == expected.cls, (
                 f"{expected.cls} expected; {said}")
@@ -609,6 +609,7 @@ class Batch:
         assert not there, f"I2: {sorted(there)}"
 
     has_files = True
+    is_numbered = True   # the n-th line of the list is record n
     known = frozenset()  # names in the output directory that are not ours
 
     def check_file(self, path, expected):
