@@ -227,7 +227,6 @@ class Run:
                 stdout=self.stdout or stdout, preexec_fn=limits, **options)
         self.cmdline = b""
         self.peak_kib = 0
-        self.tracer = None
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
@@ -245,8 +244,6 @@ class Run:
                 with open(place + "/status") as text:
                     said = text.read()
                 found = re.search(r"VmHWM:\s*(\d+)", said)
-                tracer = int(re.search(r"TracerPid:\s*(\d+)", said)[1])
-                self.tracer = tracer or self.tracer
                 if self.cmdline and found:
                     self.peak_kib = max(self.peak_kib, int(found[1]))
 
@@ -310,13 +307,23 @@ class Run:
             self.report.read_text().split() if self.report.exists() else None,
             self.trace and self._read_trace(), self.cmdline, self.peak_kib)
 
+    def _is_traced(self):
+        """The tracer, whose command line names the trace, is there."""
+        for place in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if str(self.trace).encode() in (
+                        place / "cmdline").read_bytes().split(b"\0") and (
+                            place / "stat").read_text().rpartition(
+                                ")")[2].split()[0] != "Z":
+                    return True
+        return False
+
     def _read_trace(self):
         """The tracer outlives the program for a moment."""
         ends = re.compile(rb"^%d \+\+\+ exited" % self.process.pid, re.M)
         common.until(
             lambda: ends.search(self.trace.read_bytes())
-            or (self.tracer and not os.path.exists(f"/proc/{self.tracer}")),
-            "the end of the trace")
+            or not self._is_traced(), "the end of the trace")
         return self.trace.read_text(errors="surrogateescape")
 
 
@@ -782,7 +789,7 @@ def row(id_, what, timeout=60, tls=False, server=True):
                 batch.certs = made
                 function(batch)
 
-        test.__name__ = f"{id_}_{function.__name__}"
+        test.__name__ = "_".join([*id_.split(), function.__name__])
         test.__doc__ = f"{id_} {what}"
         tap.case(test, timeout=timeout)
         ALL.append(Function(id_, what, function))
@@ -796,11 +803,7 @@ def limit(what, value):
 
 
 def main(jobs=6):
-    """Runs the cases; --rows prints what there is instead, for `rows`."""
-    if sys.argv[1:] == ["--rows"]:
-        for a_row in ALL:
-            print(f"{a_row.id}\t{a_row.what}")
-        return
+    """Runs the cases of the test program."""
     for why in (no_strace(), no_preload()):
         if why:
             print("#", why)

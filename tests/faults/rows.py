@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""rows - the table of the matrix: which test has which row.
+
+SPDX-License-Identifier: MIT
+
+Run as a test it sees that each row of matrix.py has a test, here or
+elsewhere, or a reason; that what is named exists; and that README.md has the
+table that this makes.  With --table it prints that file, with --write it
+writes it.
+"""
+
+import importlib
+import pathlib
+import sys
+
+import harness
+from harness import tap
+import matrix
+
+HERE = pathlib.Path(__file__).resolve().parent
+AREAS = ("framing", "bodies", "redirects", "names", "disk", "interrupts",
+         "limits", "network", "inputs", "chaos", "torture")
+HEAD = """\
+# The matrix of faults
+
+One fault in a batch of good lines, and then everything that must hold after
+any run: `harness.py` says what. `../faultd/script.h` has the words of the fault
+server, `../faultd/truth.py` what each URL must end as, `preload.c` what stands
+between the program and the C library. A row is a line of data or a function in
+the file of its area; it is tried by its id:
+
+    make -C build/tests check TESTS=faults/framing.py
+    PFETCH=build/src/pfetch/pfetch tests/faults/framing.py A05
+    PFETCH_CHAOS_SEED=7 PFETCH_CHAOS_LINES=3000 ... tests/faults/chaos.py
+
+Each listed test runs in `make check` or, where it is marked by
+`tap.full()`, in `make check-full`; rows that need root, name spaces, mounts or
+strace are skipped with their reason where those are missing.
+
+`rows.py --write` makes this file; as a test it sees that nothing is stale.
+
+| row | | what happens | cases | where |
+|---|---|---|---|---|
+"""
+
+
+def collect():
+    """{id: {file: number of cases}}"""
+    found = {}
+    for area in AREAS:
+        harness.ALL.clear()
+        importlib.import_module(area)
+        for a_row in harness.ALL:
+            for one in a_row.id.split():
+                files = found.setdefault(one, {})
+                files[area + ".py"] = files.get(area + ".py", 0) + 1
+    return found
+
+
+def table():
+    found = collect()
+    lines = []
+    for one, (priority, what) in sorted(matrix.ROWS.items()):
+        files = found.get(one, {})
+        where = [f"`{name}`" for name in files]
+        where += [f"`{path}`" + (f" {case.replace('_', ' ')}" if case else "")
+                  for path, case in matrix.ELSEWHERE.get(one, ())]
+        if not where:
+            where = ["open: " + matrix.OPEN.get(one, "no reason")]
+        count = sum(files.values())
+        text = what.replace("|", "\\|").replace("<", "\\<")
+        lines.append(f"| {one} | {priority} | {text} | {count or ''} | "
+                     + ", ".join(where) + " |")
+    return HEAD + "\n".join(lines) + "\n"
+
+
+@tap.case
+def each_row_has_a_test_or_a_reason(tmp):
+    found = collect()
+    unknown = set(found) - set(matrix.ROWS)
+    assert not unknown, f"rows that are not in matrix.py: {unknown}"
+    missing = [one for one in matrix.ROWS if one not in found
+               and one not in matrix.ELSEWHERE and one not in matrix.OPEN]
+    assert not missing, f"rows without a test: {missing}"
+    stale = [one for one in matrix.OPEN if one in found
+             or one in matrix.ELSEWHERE]
+    assert not stale, f"rows that are not open any more: {stale}"
+
+
+@tap.case
+def tests_elsewhere_exist(tmp):
+    for one, places in matrix.ELSEWHERE.items():
+        for path, case in places:
+            text = (HERE.parent / path).read_text()
+            assert case in text, f"{one}: no {case} in {path}"
+
+
+@tap.case
+def the_table_is_not_stale(tmp):
+    assert (HERE / "README.md").read_text() == table(), (
+        "run tests/faults/rows.py --write")
+
+
+if __name__ == "__main__":
+    # The areas register cases of their own, which are not run here.
+    own = list(tap._cases)
+    if sys.argv[1:] == ["--table"]:
+        print(table(), end="")
+    elif sys.argv[1:] == ["--write"]:
+        (HERE / "README.md").write_text(table())
+    else:
+        collect()
+        tap._cases[:] = own
+        tap.main()
