@@ -18,7 +18,7 @@ from harness import tap
 import matrix
 
 HERE = pathlib.Path(__file__).resolve().parent
-AREAS = ("framing", "bodies", "redirects", "names", "disk", "interrupts",
+AREAS = ("framing", "bodies", "redirects", "filenames", "disk", "interrupts",
          "limits", "network", "inputs", "chaos", "torture")
 HEAD = """\
 # The matrix of faults
@@ -44,17 +44,20 @@ strace are skipped with their reason where those are missing.
 """
 
 
+_found = {}
+
+
 def collect():
     """{id: {file: number of cases}}"""
-    found = {}
     for area in AREAS:
         harness.ALL.clear()
-        importlib.import_module(area)
+        if area not in sys.modules:
+            importlib.import_module(area)
         for a_row in harness.ALL:
             for one in a_row.id.split():
-                files = found.setdefault(one, {})
+                files = _found.setdefault(one, {})
                 files[area + ".py"] = files.get(area + ".py", 0) + 1
-    return found
+    return _found
 
 
 def table():

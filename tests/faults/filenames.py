@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""names - area D: names, what is in the way, and where files go.
+"""filenames - area D: names, what is in the way, and where files go.
 
 SPDX-License-Identifier: MIT
 """
