@@ -104,6 +104,74 @@ def the_table_is_not_stale(tmp):
         "run tests/faults/rows.py --write")
 
 
+@tap.case
+def the_harness_sees_what_it_should(tmp):
+    """One after the other is broken, by hand, after a good run."""
+    with harness.Server() as server:
+        batch = harness.Batch(tmp, server)
+        batch.good(8)
+        done = batch.run()
+        batch.check(done)
+        first = batch.out / done.records[1]["path"]
+        data = first.read_bytes()
+        secret = harness.SECRETS["header"]
+
+        def fails(invariant, broken, **more):
+            try:
+                batch.check(broken, **more)
+            except AssertionError as error:
+                assert invariant in str(error), (invariant, error)
+                return
+            raise AssertionError(f"{invariant} was not seen")
+
+        def without(n):
+            return {k: r for k, r in done.records.items() if k != n}
+
+        fails("I1", done._replace(records=without(3)))
+        fails("'failed'", done._replace(records={
+            **done.records, 2: {**done.records[2], "status": "failed"}}))
+        first.write_bytes(data[:-1] + b"x")
+        fails("I2", done)
+        first.write_bytes(data)
+        first.chmod(0o600)
+        fails("I2", done)
+        first.chmod(0o644)
+        (batch.out / ".stray.part").write_text("")
+        fails("I2", done)
+        (batch.out / ".stray.part").unlink()
+        for line in ('1 openat(AT_FDCWD</>, "/etc/x", O_WRONLY) = -1 EACCES',
+                     f'1 unlinkat(5<{batch.out}>, "../list", 0) = 0',
+                     f'1 renameat2(5<{batch.out}>, "a", 6<{tmp}>, "b") = 0',
+                     '1 mkdir("/tmp/elsewhere", 0777) = 0'):
+            fails("I3", done._replace(trace=line + "\n"))
+        fails("I4", done._replace(err=secret.encode()))
+        (batch.out / secret).write_text("")
+        fails("I4", done)
+        (batch.out / secret).unlink()
+        fails("I4", done._replace(
+            cmdline=harness.SECRETS["password by file"].encode()))
+        fails("I5", done._replace(status=1))
+        fails("I7", done._replace(err=b"\x1b[31m"))
+        fails("I7", done._replace(err=b"\xc2\x9b"))
+        fails("I8", done._replace(err=b"ERROR: AddressSanitizer: x"))
+        if done.report:
+            for at, value in ((1, "9"), (2, "2"), (3, "999999")):
+                report = list(done.report)
+                report[at] = value
+                if at == 3 and (harness.SLOW != 1 or harness.is_sanitized()):
+                    continue
+                fails("I9", done._replace(report=report))
+        batch.check(done)
+        try:
+            batch.rerun(done, lines=batch.lines + [
+                (batch.url("/nonsense=1/y").encode(),
+                 harness.Expected("ok"))])
+        except AssertionError as error:
+            assert "I10" in str(error), error
+        else:
+            raise AssertionError("I10 was not seen")
+
+
 if __name__ == "__main__":
     # The areas register cases of their own, which are not run here.
     own = list(tap._cases)
