@@ -399,8 +399,8 @@ class Batch:
     def url(self, path, **more):
         return self.server.url(path, tls=self.tls_ca is not None, **more)
 
-    def good(self, count=1, size=None):
-        """Good lines, of all the kinds that there are."""
+    def good(self, count=1, size=None, plain=False):
+        """Good lines, of all the kinds that there are, or plain ones."""
         for _ in range(count):
             i = len(self.lines) + 1
             n = (i * 7919) % 40000 if size is None else size
@@ -411,7 +411,7 @@ class Batch:
                    "/nextend=reset", "/failcut=1:9", "/connclose",
                    "/fail=1:503", "/lastmod=Sun, 06 Nov 1994 08:49:37 GMT"
                    .replace(" ", "%20"))[i % 13]
-            if self.server.healed:
+            if plain:
                 way = ""
             url = self.url(f"/size={n}{way}/{name}")
             if i == 5:
@@ -617,7 +617,8 @@ class Batch:
 
     def name_of(self, n):
         """The name that a URL of faultd gets."""
-        return self.lines[n - 1][0].decode().rpartition("/")[2]
+        return self.lines[n - 1][0].decode("latin-1").split("\t")[
+            0].rpartition("/")[2]
 
     def may_stay(self, n, record):
         """A line without success may leave what can be continued."""

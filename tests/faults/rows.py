@@ -19,7 +19,7 @@ import matrix
 
 HERE = pathlib.Path(__file__).resolve().parent
 AREAS = ("framing", "bodies", "redirects", "filenames", "disk", "interrupts",
-         "limits", "network", "inputs", "chaos", "torture")
+         "continued", "limits", "network", "inputs", "chaos", "torture")
 HEAD = """\
 # The matrix of faults
 
