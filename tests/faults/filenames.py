@@ -338,7 +338,8 @@ def removed_directory(batch):
     check_same(done.status, 3)
     for record in done.records.values():
         assert record.get("error") in (None, "local", "stopped"), record
-    said = [t for t in done.err.splitlines() if t.startswith(b"%s: stopped: " % common.NAME.encode())]
+    said = [t for t in done.err.splitlines()
+            if t.startswith(f"{common.NAME}: stopped: ".encode())]
     check_same(len(said), 1)
     assert not batch.out.exists()
 

@@ -61,8 +61,7 @@ LINES = 20
 BAD = 10      # the line with the fault
 WORKERS = 4
 RETRIES = 2
-GRACE_S = 2
-NAME = "x"    # last segment of a faulty URL
+MANY = 400    # more lines than this are not traced: it takes too long
 INSIDE = "PFETCH_FAULTS_INSIDE"  # set: we have name spaces of our own
 
 # Secrets, one for each way in.  Query strings are none (cli.md).
@@ -75,7 +74,7 @@ SECRETS = {"password by file": "cAnaryfilepass",
 # priority: of the matrix, or that of a neighbour of a row
 Row = collections.namedtuple(
     "Row", "id what path cls http attempts options heal seconds",
-    defaults=(None, None, (), "server", 8))
+    defaults=(None, None, (), "server", 20))
 Function = collections.namedtuple("Function", "id what function")
 
 
@@ -171,6 +170,19 @@ def need_spaces():
         tap.skip("needs root and unshare(1) with permission to mount")
 
 
+def slowness():
+    """How much slower than the machine this was written on, which needs 15 ms
+    for this, the machine is now: all bounds of time are so much longer."""
+    path, env = program()
+    took = []
+    for _ in range(5):
+        start = time.monotonic()
+        subprocess.run([path, "--help"], env=env, capture_output=True,
+                       check=False)
+        took.append(time.monotonic() - start)
+    return sorted(took)[2] / .03
+
+
 # --- one run --------------------------------------------------------------------
 
 Result = collections.namedtuple(
@@ -192,7 +204,7 @@ class Run:
         base = batch.tmp / f"run{self.number}"
         self.report = base.with_suffix(".report")
         self.trace = base.with_suffix(".trace") if (
-            strace and not no_strace()) else None
+            strace and not no_strace() and len(batch.lines) <= MANY) else None
         self.err = base.with_suffix(".err")
         command = [path, *map(str, arguments)]
         wanted = {"FAULTS_REPORT": str(self.report), **(preload or {})}
@@ -270,7 +282,7 @@ class Run:
         self._over.set()
         self._watcher.join()
 
-    def finish(self, seconds=8):
+    def finish(self, seconds=20):
         """Waits at most so long (I6), and answers what came out."""
         bound = seconds * SLOW + (2 if self.trace else 0)
         try:
@@ -478,7 +490,7 @@ class Batch:
             if run.process.poll() is None:
                 run.kill()
 
-    def run(self, *more, seconds=8, **options):
+    def run(self, *more, seconds=20, **options):
         return self.start(*more, **options).finish(seconds)
 
     # -- invariants
@@ -537,7 +549,7 @@ class Batch:
                        ("I9: descriptors", before + self.descriptors))
             check_same(("I9: threads", threads), ("I9: threads", 1))
         bound = self.memory_mib or 64 + self.workers
-        if SLOW == 1 and not is_sanitized():
+        if "PFETCH_SLOW" not in os.environ and not is_sanitized():
             assert peak <= bound, f"I9: {peak:.0f} MiB, not {bound}"
 
     def check_places(self, done):
@@ -641,7 +653,7 @@ class Batch:
 
     # -- I10
 
-    def rerun(self, done, *more, lines=None, healed=True, seconds=8,
+    def rerun(self, done, *more, lines=None, healed=True, seconds=20,
               prepare=None):
         """The fault is gone: all is ok, and what was ok is not asked for."""
         if prepare:
@@ -816,6 +828,8 @@ def limit(what, value):
 
 def main(jobs=6):
     """Runs the cases of the test program."""
+    global SLOW
+    SLOW = max(SLOW, min(10, slowness()))
     for why in (no_strace(), no_preload()):
         if why:
             print("#", why)

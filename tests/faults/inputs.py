@@ -17,7 +17,7 @@ import common
 BOM = "\ufeff"
 
 
-def listed(batch, data, *options, seconds=8, **more):
+def listed(batch, data, *options, seconds=20, **more):
     batch.list.write_bytes(data)
     return batch.run(*options, keep_list=True, seconds=seconds, **more)
 

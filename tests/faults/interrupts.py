@@ -136,7 +136,7 @@ def cancelled_anywhere(batch):
     batch.workers = 8
     batch.memory_mib = 160
     with batch.running("-k", "--grace", "200ms", strace=False, preload={
-            "FAULTS_DNS": "1", "FAULTS_WRITE": "50"}) as run:
+            "FAULTS_DNS": "1", "FAULTS_WRITE": "20"}) as run:
         batch.server.wait(lambda s: s["requests_active"] >= 2)
         common.until(lambda: common.tree(batch.out), "a body")
         start = time.monotonic()

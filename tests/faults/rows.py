@@ -10,6 +10,7 @@ writes it.
 """
 
 import importlib
+import os
 import pathlib
 import sys
 
@@ -94,6 +95,9 @@ def each_row_has_a_test_or_a_reason(tmp):
 def tests_elsewhere_exist(tmp):
     for one, places in matrix.ELSEWHERE.items():
         for path, case in places:
+            if path.startswith("../.ci") and not (
+                    HERE.parent / path).exists():
+                continue  # an archive has none
             text = (HERE.parent / path).read_text()
             assert case in text, f"{one}: no {case} in {path}"
 
@@ -158,7 +162,8 @@ def the_harness_sees_what_it_should(tmp):
             for at, value in ((1, "9"), (2, "2"), (3, "999999")):
                 report = list(done.report)
                 report[at] = value
-                if at == 3 and (harness.SLOW != 1 or harness.is_sanitized()):
+                if at == 3 and ("PFETCH_SLOW" in os.environ
+                                or harness.is_sanitized()):
                     continue
                 fails("I9", done._replace(report=report))
         batch.check(done)
