@@ -354,6 +354,8 @@ def odd_places(batch):
     if b"unshare" in made.stderr:
         tap.skip("unshare -p does not work here")
     check_same(made.returncode, 0)
+    if harness.is_sanitized():
+        return  # which wants /proc
     shutil.rmtree(batch.out)
     made = subprocess.run(
         ["unshare", "-m", "sh", "-c", 'umount -l /proc; exec "$@"', "sh",
