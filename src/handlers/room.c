@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
@@ -34,6 +35,17 @@ static int64_t find_free(const struct pf_room *room)
     if (st.f_bavail == 0 && room->reserve_bytes == 0)
         return INT64_MAX;
     return (int64_t)(st.f_bavail * st.f_frsize);
+}
+
+/* Whether it would not fit if nothing else were there.  That is no shortage
+ * here: a server says so, whose word must not end a run. */
+static bool is_absurd(const struct pf_room *room, int64_t bytes)
+{
+    struct statvfs st;
+
+    return fstatvfs(room->root, &st) == 0 && st.f_blocks > 0
+           && st.f_frsize > 0 && st.f_blocks <= INT64_MAX / st.f_frsize
+           && bytes > (int64_t)(st.f_blocks * st.f_frsize);
 }
 
 static enum pfetch_reply fail_reserve(const struct pf_room *room,
@@ -68,6 +80,12 @@ enum pfetch_reply pf_room_begin(struct pf_room *room, const char *path,
     int64_t free_bytes = find_free(room);
     if (bytes <= free_bytes - room->reserve_bytes)
         return PFETCH_GO;
+    if (is_absurd(room, bytes)) {
+        pfetch_failure_set(why, PFETCH_CLASS_TOO_LARGE,
+                           "a body of %" PRId64 " bytes is longer than the "
+                           "whole file system", bytes);
+        return PFETCH_FAIL;
+    }
     pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
                        "cannot store %.60s: %s: it needs %" PRId64 " bytes, "
                        "%" PRId64 " of those free may be used: free some "

@@ -6,7 +6,8 @@
  * be written without asking, and after every 16 MiB or 4096 files: small
  * files cost no system call.  What others write in between is met as ENOSPC.
  *
- * Both failures are PFETCH_BROKEN, with *why of class local.
+ * Failures are PFETCH_BROKEN, with *why of class local; but a body that could
+ * not be there alone is PFETCH_FAIL, class too-large.
  */
 #ifndef PF_ROOM_H
 #define PF_ROOM_H
