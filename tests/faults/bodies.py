@@ -57,6 +57,15 @@ def too_large_later(batch):
     batch.check(batch.run("--max-size", "50000"))
 
 
+@row("A22", "Content-Length 2^63 - 1, then 1 MB and FIN: that URL alone fails")
+def absurd_length(batch):
+    batch.around(batch.url("/size=1000000/length=9223372036854775807/x"),
+                 Expected("failed", "too-large", 200, 1))
+    done = batch.run()
+    batch.check(done)
+    batch.rerun(done)
+
+
 def need_nginx():
     if not nginx.available():
         tap.skip("nginx or openssl is not installed")

@@ -208,6 +208,8 @@ ROWS = {
 }
 
 ELSEWHERE = {
+    "C13": [("cli/request.py", "--deny-private")],
+    "E11": [("cli/reports.py", "durable_is_in_the_right_order")],
     "H13": [("cli/many.py", "servers_that_close"),
             ("cli/long_many.py", "closing_servers")],
     "H16": [("cli/polite.py", "most_stalled")],
@@ -220,9 +222,8 @@ ELSEWHERE = {
 }
 
 OPEN = {
-    "C13": "there is no --deny-private yet",
-    "E11": "there is no --durable yet",
-    "E13": "there is no --durable yet",
+    "E13": "needs a file system that forgets what was not forced; the order "
+           "of calls is E11",
     "E14": "needs a file system that forgets; nothing claims more than the "
            "manual, which says that recent files may be lost",
     "H14": "this kernel has no netem; resets and stalls are H02 and A01",

@@ -365,6 +365,8 @@ WRAP(int, unlinkat, (int at, const char *path, int flags), (at, path, flags),
      -1)
 WRAP(int, fsync, (int fd), (fd), -1)
 WRAP(int, fdatasync, (int fd), (fd), -1)
+WRAP(int, sync_file_range, (int fd, off_t at, off_t size, unsigned flags),
+     (fd, at, size, flags), -1)
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags), -1)
 WRAP(int, ftruncate, (int fd, off_t size), (fd, size), -1)
 WRAP_AS(int, ftruncate, ftruncate64, (int fd, off64_t size), (fd, size), -1)

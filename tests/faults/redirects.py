@@ -152,7 +152,7 @@ def user_of_a_line(batch):
     batch.check(batch.run(arguments=made))
 
 
-@row("C04", "a user part that a redirect brings: sent to nobody, shown nowhere")
+@row("C04", "a user part that a redirect brings: sent to nobody, not shown")
 def user_of_a_redirect(batch):
     batch.secrets["redirected"] = "cAnaryredirected"
     target = batch.url("/refuseheader=Authorization/y", host="localhost"

@@ -19,8 +19,8 @@ from harness import tap
 import matrix
 
 HERE = pathlib.Path(__file__).resolve().parent
-AREAS = ("framing", "bodies", "redirects", "filenames", "disk", "interrupts",
-         "continued", "limits", "network", "inputs", "chaos", "torture")
+AREAS = ("framing", "bodies", "redirects", "filenames", "continued",
+         "storage", "interrupts", "limits", "network", "inputs", "chaos", "torture")
 HEAD = """\
 # The matrix of faults
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""disk - area E: space, inodes, quotas, errors and slowness of the disk.
+"""storage - area E: space, inodes, quotas, errors and slowness of the disk.
 
 SPDX-License-Identifier: MIT
 """
@@ -79,13 +79,22 @@ for _framing in ("", "/chunked", "/etag=v"):
 def no_space_at_all(batch):
     with mounted(batch, "size=1m"):
         before = free_bytes(batch)
-        batch.around(batch.url("/size=3000000/x"),
+        batch.around(batch.url("/size=3000000/chunked/x"),
                      Expected("failed", "local", 200))
         done = batch.run()
         check_place(batch, done, b"No space left")
         assert (batch.out / ".x.part").exists() is False
         del before
         batch.rerun(done, prepare=lambda: remount(batch, "size=16m"))
+
+
+@row("E01 A22", "a body declared to be longer than the whole disk fails alone")
+def longer_than_the_disk(batch):
+    with mounted(batch, "size=2m"):
+        batch.around(batch.url("/size=3000000/x"),
+                     Expected("failed", "too-large", 200, 1))
+        done = batch.run()
+        batch.check(done)
 
 
 @row("E01", "no space while both queues are full of small bodies")

@@ -33,11 +33,11 @@ def lines(batch):
     batch.workers = 2
 
 
-def one(batch, preload, what):
+def one(batch, preload, what, options=()):
     """One run; its result.  All that must hold is looked at."""
     shutil.rmtree(batch.out, ignore_errors=True)
     batch.server.reset()
-    done = batch.run(preload=preload, strace=False, seconds=10)
+    done = batch.run(*options, preload=preload, strace=False, seconds=10)
     said = f"{what}: status {done.status}: " + done.err.decode(
         errors="replace")[-1500:]
     assert done.status in STATUSES, said
@@ -75,13 +75,13 @@ def one(batch, preload, what):
     return done
 
 
-def each(batch, preload_of, count_at, step, what):
+def each(batch, preload_of, count_at, step, what, options=()):
     """k = 1.. until there are no more such calls."""
     harness.need_preload()
     lines(batch)
     k, statuses, tried = 1, {}, 0
     while True:
-        done = one(batch, preload_of(k), f"{what} {k}")
+        done = one(batch, preload_of(k), f"{what} {k}", options)
         statuses[done.status] = statuses.get(done.status, 0) + 1
         tried += 1
         if not done.report or int(done.report[count_at]) < k:
@@ -116,7 +116,7 @@ CALLS = {"openat": errno.EIO, "open": errno.EMFILE, "write": errno.EIO,
          "fstat": errno.EIO, "fstatat": errno.EIO, "unlinkat": errno.EIO,
          "lgetxattr": errno.EIO, "futimens": errno.EIO,
          "curl_share_init": errno.ENOMEM, "curl_easy_init": errno.ENOMEM,
-         "pipe2": errno.EMFILE, "fsync": errno.EIO, "fdatasync": errno.EIO}
+         "pipe2": errno.EMFILE, "fsync": errno.EIO, "sync_file_range": errno.EIO}
 
 for _call, _errno in CALLS.items():
     @row("E16", f"the k-th {_call} of our own code: "
@@ -124,7 +124,8 @@ for _call, _errno in CALLS.items():
     def calls(batch, call=_call, number=_errno):
         each(batch, lambda k: {"FAULTS_CALL": call, "FAULTS_AT": str(k),
                                "FAULTS_ERRNO": str(number)}, 5,
-             step(3), call)
+             step(3), call,
+             ("--durable",) if "sync" in call else ())
 
 
 @row("E16", "no thread from the k-th on; only the k-th", timeout=300)
