@@ -670,14 +670,15 @@ def head_refused(tmp):
 
 # --- the sizes that were promised --------------------------------------------
 
-def need_full():
-    if not tap.full():
-        tap.skip("long; PFETCH_FULL=1 runs it")
+def long_case(timeout):
+    """A case of `make check-full` only."""
+    if tap.full():
+        return tap.case(timeout=timeout)
+    return lambda function: function
 
 
 def add_long(name):
     def run(tmp):
-        need_full()
         with common.server() as server:
             if name.endswith((".warc", ".warc.gz")):
                 need_warc(tmp, name)
@@ -691,17 +692,16 @@ def add_long(name):
                 check_tar(tmp, server, name, 10000)
     run.__name__ = "long_" + name.replace(".", "_")
     run.__doc__ = f"10,000 URLs into {name}"
-    tap.case(timeout=900)(run)
+    long_case(900)(run)
 
 
 for _name in ("b.tar", "b.tar.gz", "b.tar.zst", "b.warc", "b.warc.gz"):
     add_long(_name)
 
 
-@tap.case(timeout=900)
+@long_case(900)
 def long_interrupted(tmp):
     "10,000 URLs, SIGINT in the middle: tar and warc have what was complete"
-    need_full()
     need_tar(tmp, "a.tar.gz")
     for spec, name in (("tar", "a.tar"), ("tar", "a.tar.gz"),
                        ("warc", "a.warc.gz")):
@@ -721,10 +721,9 @@ def long_interrupted(tmp):
             check_warc(tmp / name, records)
 
 
-@tap.case(timeout=1800)
+@long_case(1800)
 def long_head(tmp):
     "--head on 1,000,000 URLs: records only, memory flat"
-    need_full()
     if not nginx.available():
         tap.skip("nginx or openssl is not installed")
     count = int(os.environ.get("PFETCH_STDIN_LINES", "1000000"))
