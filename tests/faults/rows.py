@@ -20,7 +20,8 @@ import matrix
 
 HERE = pathlib.Path(__file__).resolve().parent
 AREAS = ("framing", "bodies", "redirects", "filenames", "continued",
-         "storage", "interrupts", "limits", "network", "inputs", "chaos", "torture")
+         "storage", "interrupts", "limits", "network", "inputs", "chaos",
+         "torture")
 HEAD = """\
 # The matrix of faults
 
