@@ -41,7 +41,7 @@ FAULTS = [
     "etag=v/failcut=1:N/wrongrange=after",
     "etag=v/failcut=1:N/416=always", "etag=W%2Fv/failcut=1:N",
     "bigheaders=400", "bigheaders=50", "hints=50", "junk=9", "junk=poison",
-    "latejunk=poison,1", "latejunk=9,5", "closeidle", "connclose",
+    "closeidle", "connclose",
     "nextend=close", "nextend=reset", "closeevery=2", "nolength",
     "nolength=1.0", "nolength/cut=N", "header=X:a%00b",
     "header=Transfer-Encoding:%20gzip", "header=Content-Encoding:%20gzip",

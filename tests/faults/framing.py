@@ -106,7 +106,7 @@ harness.add([
 @row("A02", "5 bytes and junk behind them: the next answer is its own")
 def junk_behind_a_body(batch):
     batch.workers = 1
-    for junk in ("junk=7", "junk=poison", "junk=100000", "latejunk=poison,1"):
+    for junk in ("junk=7", "junk=poison", "junk=100000"):
         batch.bad(f"/size=5/{junk}/{junk}.a")
         batch.good(2)
     done = batch.run()
@@ -115,6 +115,22 @@ def junk_behind_a_body(batch):
     for before, after in zip(log, log[1:]):
         if "/junk=" in before["path"] and "good" not in before["path"]:
             assert before["connection"] != after["connection"], before
+    batch.rerun(done)
+
+
+@row("A02", "a whole answer that comes while the connection is idle")
+def junk_while_idle(batch):
+    """Hosts take turns: the second line gives the junk time to arrive.  What
+    arrives after the request is sent cannot be told from its answer."""
+    batch.workers = 1
+    for i in range(3):
+        batch.bad(f"/size=5/latejunk=poison,20/a{i}")
+        batch.add(batch.url(f"/delay=300/b{i}", host="localhost"),
+                  batch.expect(f"/delay=300/b{i}"))
+    done = batch.run()
+    batch.check(done)
+    log = [e for e in batch.server.log() if "/latejunk=" in e["path"]]
+    harness.check_same(len({e["connection"] for e in log}), 3)
     batch.rerun(done)
 
 
