@@ -1167,9 +1167,11 @@ static void make_hosts(void)
                                   + (int64_t)draw(200) * SECOND + 1;
         }
     }
-    sim.exceptions[0] = (struct pfetch_host_options){ "H3", 1, -1 };
+    sim.exceptions[0] = (struct pfetch_host_options){
+        .name = "H3", .per_host = 1, .rate = -1 };
     sim.hosts[3].most = 1;
-    sim.exceptions[1] = (struct pfetch_host_options){ "h4", 5, 8 };
+    sim.exceptions[1] = (struct pfetch_host_options){
+        .name = "h4", .per_host = 5, .rate = 8 };
     sim.hosts[4].most = 5;
     sim.hosts[4].interval_us = SECOND / 8;
 }

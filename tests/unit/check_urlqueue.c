@@ -659,7 +659,9 @@ END_TEST
 START_TEST(a_timer_that_comes_up_earlier_is_kept_in_time)
 {
     enum { N = 3 };
-    static const struct pfetch_host_options rated = { "rated", -1, 5 };
+    static const struct pfetch_host_options rated = {
+        .name = "rated", .per_host = -1, .rate = 5
+    };
     const struct pf_urlqueue_limits limits = {
         .max_jobs = 100, .max_bytes = 1000, .hosts = &rated, .host_count = 1,
     };
