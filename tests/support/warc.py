@@ -40,11 +40,15 @@ class Record:
 
 def _members(data):
     """The gzip members of a file, unpacked."""
-    while data:
-        unpacker = zlib.decompressobj(31)
-        found = unpacker.decompress(data) + unpacker.flush()
-        assert unpacker.eof, "a gzip member is cut off"
-        data = unpacker.unused_data
+    at = 0
+    while at < len(data):
+        unpacker, found = zlib.decompressobj(31), b""
+        while not unpacker.eof:
+            # What is given and not used is copied: not all of it each time.
+            piece = data[at:at + 65536]
+            assert piece, "a gzip member is cut off"
+            found += unpacker.decompress(piece)
+            at += len(piece) - len(unpacker.unused_data)
         yield found
 
 
@@ -52,11 +56,11 @@ def _sha1(data):
     return "sha1:" + base64.b32encode(hashlib.sha1(data).digest()).decode()
 
 
-def _parse(data):
-    """The record that data begins with, and what follows it."""
-    head, blank, rest = data.partition(b"\r\n\r\n")
-    assert blank, "the fields of a record do not end"
-    version, *lines = head.decode("utf-8").split("\r\n")
+def _parse(data, start):
+    """The record that begins at that offset, and where the next one does."""
+    end = data.find(b"\r\n\r\n", start)
+    assert end >= 0, "the fields of a record do not end"
+    version, *lines = data[start:end].decode("utf-8").split("\r\n")
     assert version == "WARC/1.1", version
     fields = {}
     for line in lines:
@@ -64,10 +68,11 @@ def _parse(data):
         assert colon and name and value, line
         assert name.lower() not in fields, f"{name} twice"
         fields[name.lower()] = value
-    size = int(fields["content-length"])
-    assert len(rest) >= size + 4, "a record is cut off"
-    assert rest[size:size + 4] == b"\r\n\r\n", rest[size:size + 4]
-    return Record(fields, rest[:size]), rest[size + 4:]
+    block = end + 4
+    end = block + int(fields["content-length"])
+    assert len(data) >= end + 4, "a record is cut off"
+    assert data[end:end + 4] == b"\r\n\r\n", data[end:end + 4]
+    return Record(fields, data[block:end]), end + 4
 
 
 def _check(record, ids):
@@ -108,10 +113,11 @@ def read(path):
     pieces = _members(data) if path.suffix == ".gz" else [data]
     records, ids = [], set()
     for piece in pieces:
-        alone = path.suffix == ".gz"
-        while piece:
-            record, piece = _parse(piece)
-            assert not (alone and piece), "two records in a gzip member"
+        at = 0
+        while at < len(piece):
+            record, at = _parse(piece, at)
+            assert path.suffix != ".gz" or at == len(piece), (
+                "two records in a gzip member")
             _check(record, ids)
             records.append(record)
     assert records and records[0].type == "warcinfo", "no warcinfo at first"
