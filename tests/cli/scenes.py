@@ -359,5 +359,6 @@ def max_errors_share(tmp, count):
                     and r.get("error") != "stopped"]
         # What the workers were at may become complete before they know.
         print(f"{len(finished)} finished")
-        assert 100 <= len(finished) <= 100 + 2 * 4, len(finished)
+        # (how many depends on how far the writer is behind them).
+        assert 100 <= len(finished) <= 400, len(finished)
         assert "stopped by --max-errors" in done.err, done.err
