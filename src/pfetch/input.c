@@ -755,6 +755,8 @@ static enum pf_input_result judge_argument(const char *url,
     }
     if (has_control_byte(url, size) || memchr(url, '\t', size) != NULL)
         return refuse(why, "the argument holds a control byte");
+    if (strstr(url, "://") == NULL && access(url, F_OK) == 0)
+        return refuse(why, "this is a file, and no URL; a list is given by -i");
     line->text = url; /* as a list would have it */
     return PF_INPUT_LINE;
 }

@@ -637,6 +637,8 @@ static int conclude(struct run *run)
         .stopped_by = name_stop(run),
         .unread = run->unread,
         .enough = is_enough(run),
+        .repeatable = run->opts.handler == PF_OPTS_DIR ||
+                      run->opts.handler == PF_OPTS_EXEC_EACH,
     };
     struct pfetch_counters counters = {0};
     struct pfetch_failure why;

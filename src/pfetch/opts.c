@@ -1420,7 +1420,7 @@ static const char *check_together(const struct pf_opts *opts)
     if (opts->sums.count == 0 && opts->base != NULL)
         return "--base is for the names in --checksums";
     if (opts->lists.count + opts->sums.count + opts->urls.count == 0)
-        return "no list and no URL given";
+        return "no list and no URL given (-i - reads standard input)";
     if (count_stdin(&opts->lists) + count_stdin(&opts->sums) > 1)
         return "standard input can be read as a list only once";
     if (opts->credentials != NULL && opts->bearer != NULL)

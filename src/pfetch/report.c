@@ -208,7 +208,7 @@ static void put_response(struct object *object,
     put_text(object, "etag", record->etag);
     put_text(object, "last_modified", record->last_modified);
     put_text(object, "content_type", record->content_type);
-    if (record->status == PFETCH_STATUS_OK)
+    if (record->status == PFETCH_STATUS_OK && record->length_bytes < 0)
         put(object, "length_verified", json_boolean(record->length_verified));
     put_text(object, "remote_ip", record->remote_ip);
     put_text(object, "http_version", record->http_version);

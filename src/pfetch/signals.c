@@ -21,6 +21,8 @@
 
 enum {
     SAVE_MS = 2000, /* after the grace time, to save what there is */
+    TWICE_MS = 100, /* within this the second signal is the first once more:
+                     * timeout(1) sends it to the process and to its group */
     STACK_BYTES = 128 * 1024
 };
 
@@ -64,7 +66,7 @@ static int wait_for_signal(const sigset_t *set, int64_t deadline_ms)
 static void *run_signals(void *argument)
 {
     struct pf_signals *signals = argument;
-    int64_t deadline_ms = signals->stop_at_ms;
+    int64_t deadline_ms = signals->stop_at_ms, first_ms = 0;
 
     for (;;) {
         int got = wait_for_signal(&signals->set, deadline_ms);
@@ -79,10 +81,13 @@ static void *run_signals(void *argument)
             continue;
         }
         if (got == SIGINT || got == SIGTERM) {
+            if (got == signals->fatal && pf_clock_ms() - first_ms < TWICE_MS)
+                continue;
             if (signals->fatal != 0)
                 pf_signals_die(got);
             signals->fatal = got;
-            deadline_ms = pf_clock_ms() + signals->grace_ms + SAVE_MS;
+            first_ms = pf_clock_ms();
+            deadline_ms = first_ms + signals->grace_ms + SAVE_MS;
             pfetch_stop(signals->pf, signals->grace_ms);
             pf_input_stop(signals->input);
         } else if (got == SIGHUP) {

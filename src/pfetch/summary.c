@@ -336,6 +336,9 @@ void pf_summary_say(const struct pf_summary *summary,
     pf_msg_note("%s", sentence.text);
     say_tally(&summary->reasons, "failed, by reason");
     say_tally(&summary->hosts, "failed, by host");
-    if (left && !ending->dry_run)
+    if (left && !ending->dry_run && ending->repeatable)
         pf_msg_note("run the same command again to try what is missing");
+    else if (left && !ending->dry_run && ending->failed == NULL)
+        pf_msg_note("the same command would begin anew; --failed FILE writes "
+                    "down what is missing, --resume-from skips what is done");
 }

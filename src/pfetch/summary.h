@@ -49,6 +49,7 @@ struct pf_ending {
     const char *stopped_by;  /* a signal or an option; NULL: nothing */
     bool unread;             /* lists were not read to their end */
     bool enough;             /* --max-files was reached: nothing is missing */
+    bool repeatable;         /* what is done would be found by the same command */
     uint64_t holds;          /* times a host was held back */
     uint64_t hosts_down;     /* origins given up */
     const char *failed;      /* the file of lines that are not ok; or NULL */

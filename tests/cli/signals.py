@@ -147,11 +147,33 @@ def interrupted_twice(tmp):
             # fast one ends, and nothing follows.
             until(lambda: not signal_pending(process.pid, signal.SIGINT),
                   "the first signal to be taken")
+            taken = time.monotonic()
             assert process.poll() is None
+            # Right after the first it would count as the first once more.
+            until(lambda: time.monotonic() > taken + 0.15, "a tenth of a second")
             process.send_signal(signal.SIGINT)
             status, seconds = ended(process)
         check_same(status, -signal.SIGINT)
         assert seconds < 1 * tap.SLOW, seconds
+
+
+@tap.case
+def sent_to_the_process_and_to_its_group(tmp):
+    "as timeout(1) does it: one signal, and every line has its record"
+    with common.server() as server:
+        lines = slow_lines(server)
+        with in_the_middle(tmp, server, lines, "--failed", tmp / "failed",
+                           start_new_session=True) as process:
+            process.send_signal(signal.SIGTERM)
+            until(lambda: not signal_pending(process.pid, signal.SIGTERM),
+                  "the first signal to be taken")
+            os.killpg(process.pid, signal.SIGTERM)
+            status, _ = ended(process)
+        check_same(status, -signal.SIGTERM)
+        done = check_records(tmp, LINES)
+        missing = sum(r["status"] != "ok" for r in done.values())
+        check_same(len((tmp / "failed").read_text().splitlines()), missing)
+        assert "stopped by TERM" in (tmp / "err").read_text()
 
 
 def signal_pending(pid, number):

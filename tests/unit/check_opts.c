@@ -311,7 +311,7 @@ static void expect_usage_error(const char *const *arguments,
 
 START_TEST(bad_command_lines_are_usage_errors)
 {
-    REFUSE("no list and no URL given", "-q");
+    REFUSE("no list and no URL given (-i - reads standard input)", "-q");
     REFUSE("unknown or ambiguous option '--frobnicate'", "--frobnicate",
            "u");
     REFUSE("unknown or ambiguous option '--usr'", "--usr=me:canary", "u");

@@ -140,7 +140,7 @@ START_TEST(full_record)
         .tls_us = 2000,
         .first_byte_us = 1100,
         .total_us = INT64_C(3600000001),
-        .length_bytes = 0};
+        .length_bytes = -1};
     write_record();
 
     json_t *json = read_record();
@@ -154,7 +154,7 @@ START_TEST(full_record)
     expect_text(json, "status", "ok");
     expect_text(json, "path", "h/x");
     expect_integer(json, "bytes", INT64_C(5000000000));
-    expect_integer(json, "length", 0);
+    ck_assert_ptr_null(json_object_get(json, "length"));
     expect_integer(json, "http", 206);
     expect_integer(json, "attempts", 2);
     expect_integer(json, "resumed_at", 100);
@@ -167,7 +167,7 @@ START_TEST(full_record)
     expect_text(json, "http_version", "1.1");
     expect_boolean(json, "reused", true);
     expect_text(json, "start", "2026-01-31T12:00:00.123Z");
-    ck_assert_uint_eq(json_object_size(json), 23);
+    ck_assert_uint_eq(json_object_size(json), 22);
     ck_assert_uint_eq(json_object_size(ms), 6);
     ck_assert(json_number_value(json_object_get(ms, "dns")) == 0.001);
     json_decref(json);
@@ -176,6 +176,20 @@ START_TEST(full_record)
     ck_assert_ptr_nonnull(strstr(text, "\"connect\":12.345,"));
     ck_assert_ptr_nonnull(strstr(text, "\"total\":3600000.001}"));
     free(text);
+}
+END_TEST
+
+/* There is no body whose end could be verified. */
+START_TEST(a_record_of_head_has_the_length_declared)
+{
+    record.status = PFETCH_STATUS_OK;
+    record.length_bytes = 0;
+    write_record();
+
+    json_t *json = read_record();
+    expect_integer(json, "length", 0);
+    ck_assert_ptr_null(json_object_get(json, "length_verified"));
+    json_decref(json);
 }
 END_TEST
 
@@ -419,6 +433,7 @@ static Suite *make_suite(void)
     tcase_set_timeout(tcase, 30);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, full_record);
+    tcase_add_test(tcase, a_record_of_head_has_the_length_declared);
     tcase_add_test(tcase, unknown_is_absent);
     tcase_add_test(tcase, failure_without_url);
     tcase_add_test(tcase, credentials_are_masked);
