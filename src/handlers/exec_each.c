@@ -2,8 +2,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * It is the dir handler, and something after its end(): plan, begin and take
- * are passed on.
+ * It is the dir handler, and something after its end(): plan, resume, begin and
+ * take are passed on.
  *
  * Two threads.  The writer starts a process in end(), once one of `jobs`
  * places is free: that is where downloads wait for commands.  The watcher
@@ -290,6 +290,14 @@ static enum pfetch_reply plan(void *self, struct pfetch_job *job,
     return each->dir.plan(each->dir.self, job, why);
 }
 
+static enum pfetch_reply resume(void *self, struct pfetch_job *job,
+                                struct pfetch_failure *why)
+{
+    struct each *each = self;
+
+    return each->dir.resume(each->dir.self, job, why);
+}
+
 static enum pfetch_reply begin(void *self, struct pfetch_job *job,
                                const struct pfetch_response *response,
                                int64_t offset_bytes,
@@ -508,6 +516,11 @@ static int init_each(struct each *each, const struct pfetch_exec_options *o,
                            NAME(each), strerror(error));
         return PFETCH_EINVAL;
     }
+    if (dir->durable) { /* its end() would be pending, and so be nobody's */
+        pfetch_failure_set(why, PFETCH_CLASS_NONE,
+                           "not usable: durable, with a command for each file");
+        return PFETCH_EINVAL;
+    }
     error = pfetch_dir_create(&each->dir, dir, why);
     if (error != 0)
         return error;
@@ -563,8 +576,8 @@ int pfetch_exec_each_create(struct pfetch_handler *handler,
         return error;
     }
     *handler = (struct pfetch_handler){
-        .self = each, .plan = plan, .begin = begin, .take = take, .end = end,
-        .done = done,
+        .self = each, .plan = plan, .resume = resume, .begin = begin,
+        .take = take, .end = end, .done = done,
     };
     return 0;
 }

@@ -630,6 +630,24 @@ if sys.argv[2].endswith("f2"):
 
 
 @tap.case
+def a_command_for_a_continued_file(tmp):
+    "what an earlier run has left is continued; then the command has it whole"
+    common.need_attributes(tmp)
+    size, cut = 300000, 120000
+    with common.server() as server:
+        handler = each(tmp, "note(os.path.getsize(sys.argv[2]))")
+        lines = [server.url(f"/size={size}/etag=v/failcut=1:{cut}/big")]
+        done = fetch(tmp, *handler, "--retries", "0", lines=lines)
+        check_same(done.status, 1)
+        check_same(tree(done.path), [".big.part"])
+        done = fetch(tmp, *handler, "--retries", "0", lines=lines)
+        check_same((done.status, done.err.count("error")), (0, 0))
+        check_same(done.records[1]["resumed_at"], cut)
+        common.check_file(done.path / "big", "/big", size)
+        check_same(logged(tmp), [[str(size)]])
+
+
+@tap.case
 def the_file_as_the_command(tmp):
     "{} may be the command; one that cannot be run fails by itself"
     with common.server() as server:
