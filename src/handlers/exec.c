@@ -417,10 +417,8 @@ static void bury(struct exec *exec, struct process *p)
     read_answers(exec, p); /* it may have said something before */
     close_output(p);
     pf_watch_lock(&exec->watch);
-    count = p->count;
-    memcpy(left, p->given, sizeof(left));
-    p->count = 0;
-    owes = count > 0 || (exec->fed.process == p && !exec->fed.is_answered);
+    owes = p->count > 0
+           || (exec->fed.process == p && !exec->fed.is_answered);
     pf_watch_unlock(&exec->watch);
     if (owes)
         pf_child_signal(&p->child, SIGTERM); /* its children may work on it */
@@ -429,6 +427,10 @@ static void bury(struct exec *exec, struct process *p)
 
     pf_watch_lock(&exec->watch);
     explain_locked(exec, p, was_signalled, death, &why);
+    /* Only now: what was fed may have joined them meanwhile. */
+    count = p->count;
+    memcpy(left, p->given, sizeof(left));
+    p->count = 0;
     if (exec->fed.process == p && !exec->fed.is_answered) {
         exec->fed.is_answered = true;
         exec->fed.reply = PFETCH_FAIL;
