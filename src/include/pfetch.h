@@ -352,8 +352,10 @@ struct pfetch_handler {
      * the last end that answered PFETCH_PENDING. */
     void (*idle)(void *self);
 
-    /* After the last end, once, when the run is over in whatever way.  Only
-     * PFETCH_GO and PFETCH_BROKEN make sense as an answer. */
+    /* After the last end, once, when the run is over in whatever way; not if
+     * pfetch_free() is all that follows pfetch_create(): the handler may be
+     * given to another downloader then.  Only PFETCH_GO and PFETCH_BROKEN make
+     * sense as an answer. */
     enum pfetch_reply (*done)(void *self, struct pfetch_failure *why);
 
     bool serial; /* takes one body at a time, whole ones: see above */

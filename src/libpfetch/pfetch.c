@@ -657,6 +657,8 @@ void pfetch_free(struct pfetch *pf)
     if (pf == NULL)
         return;
     if (!pf->is_finished) {
+        if (pf->next_seq == 0) /* the handler may be given to another one */
+            pf->writer.handler.done = NULL;
         pfetch_stop(pf, 0);
         (void)pfetch_finish(pf, NULL); /* the caller did not want to know */
     }

@@ -391,6 +391,23 @@ START_TEST(test_pending_jobs_are_settled_in_a_pause)
 }
 END_TEST
 
+/* Where threads are short the program begins again with fewer workers. */
+START_TEST(test_a_handler_outlives_a_downloader_without_jobs)
+{
+    struct run *run = run_create(GOOD);
+
+    run_start(run);
+    pfetch_free(run->pf);
+    ck_assert_uint_eq(atomic_load(&run->dones), 0);
+    run_start(run);
+    run_add_good(run, &server, GOOD, 2000);
+    run_finish(run);
+    ck_assert_uint_eq(atomic_load(&run->dones), 1);
+    expect_good(run);
+    run_free(run);
+}
+END_TEST
+
 /* --- continuations -------------------------------------------------------- */
 
 /* A body that breaks off, and what becomes of the next attempt. */
@@ -768,6 +785,7 @@ static Suite *create_suite(void)
     tcase_add_test(answers, test_a_pending_job_may_break_the_run);
     tcase_add_loop_test(answers, test_pending_jobs_are_settled_in_a_pause, 0,
                         2);
+    tcase_add_test(answers, test_a_handler_outlives_a_downloader_without_jobs);
     tcase_add_test(answers, test_an_empty_body_is_begun_and_ended);
     tcase_add_loop_test(answers, test_without_callbacks, 0, 2);
     tcase_add_test(answers, test_a_dry_run_fetches_nothing);
