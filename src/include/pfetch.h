@@ -161,7 +161,8 @@ struct pfetch_record {
     const char *path;          /* what the handler called it; NULL: nothing
                                 * of this request is there */
     const char *effective_url; /* after redirects, without credentials */
-    int64_t bytes;             /* body bytes accepted, all attempts joined */
+    int64_t bytes;             /* body bytes accepted, all attempts joined;
+                                * -1: none were, as with options.head */
     const char *checksum;      /* of a body that has come whole, "ALGO:hex";
                                 * NULL: none was asked for */
     int http_status;           /* of the last response; 0: none came */

@@ -174,6 +174,8 @@ static void accept_body(struct pf_worker *w, struct pfetch_job *job,
     job->body_offset = pf_body_offset(a);
     job->body_begun = w->body.is_begun;
     note_attempt(job, a);
+    if (a->is_head) /* none were asked for, which is not an empty body */
+        job->bytes = -1;
     pf_job_set_verdict(job, PFETCH_STATUS_OK, PFETCH_CLASS_NONE, NULL);
     push_verdict(w, job, pf_body_tail(&w->body), &contact);
 }
