@@ -348,12 +348,12 @@ static void put_request(struct warc *warc, const char *text, size_t size)
 }
 
 /* The header as it came, but for what was true of the transfer only: the
- * body that follows is not chunked any more. */
+ * body that follows is not chunked any more, and may be unpacked. */
 static void put_response(struct warc *warc, const char *text, size_t size,
-                         int64_t length)
+                         int64_t length, bool is_unpacked)
 {
     static const char *const coding = "Transfer-Encoding";
-    bool is_coded = false, has_length = false;
+    bool is_coded = is_unpacked, has_length = false;
 
     for (size_t at = 0, n; at < size; at += n) {
         n = measure_line(text + at, size - at);
@@ -372,7 +372,8 @@ static void put_response(struct warc *warc, const char *text, size_t size,
         }
         if (line[0] == '\r' || line[0] == '\n')
             break;
-        if (is_field(line, n, coding) || (is_coded && is_length))
+        if (is_field(line, n, coding) || (is_coded && is_length)
+            || (is_unpacked && is_field(line, n, "Content-Encoding")))
             put_word(&warc->block, "X-Crawler-");
         else
             has_length = has_length || is_length;
@@ -498,7 +499,7 @@ static int begin_exchange(struct warc *warc,
     if (error != 0)
         return error;
     put_response(warc, exchange->header, exchange->header_bytes,
-                 warc->length);
+                 warc->length, exchange->is_unpacked);
     if (warc->block.has_failed)
         return ENOMEM;
     begin_sum(warc, &warc->payload_sum);

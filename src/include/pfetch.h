@@ -250,6 +250,8 @@ struct pfetch_exchange {
                            * blank line */
     size_t header_bytes;
     int64_t start_unix_ms; /* when that transfer began, UTC */
+    bool is_unpacked;     /* options.compressed: the body is not as the header
+                           * says (Content-Encoding, Content-Length) */
 };
 
 /* What is known of a response when its body begins.  Strings are borrowed

@@ -114,6 +114,7 @@ static void describe(const struct pf_response *r,
             .header = x->header.data,
             .header_bytes = x->header.size,
             .start_unix_ms = x->start_unix_ms,
+            .is_unpacked = r->is_decoded,
         };
 }
 

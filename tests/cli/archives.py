@@ -606,6 +606,25 @@ def warc_headers(tmp):
 
 
 @tap.case
+def warc_of_what_is_unpacked(tmp):
+    "--compressed: what the header says is true of the body that is stored"
+    if not nginx.available():
+        tap.skip("nginx or openssl is not installed")
+    path, text = tmp / "a.warc", b"much of the same, " * 300
+    with nginx.Nginx(server="gzip on; gzip_types *; gzip_min_length 1;") as s:
+        (s.root / "a").write_bytes(text)
+        done = fetch(tmp, "--compressed", "--handler", f"warc:{path}",
+                     lines=[s.url("a")])
+        check_same(done.status, 0)
+        _, fields, body = exchange_of(path, done.records[1])[1].http
+        fields = dict(fields)
+        check_same(body, text)
+        check_same(fields["Content-Length"], str(len(text)))
+        check_same(fields["X-Crawler-Content-Encoding"], "gzip")
+        assert "Content-Encoding" not in fields, fields
+
+
+@tap.case
 def warc_of_the_last_transfer(tmp):
     "a redirect's target; one that broke off is fetched anew, as one answer"
     path = tmp / "a.warc"
