@@ -342,7 +342,9 @@ static enum pfetch_reply begin(void *self, struct pfetch_job *job,
             return fail_part(dir, file, path, error, "write", why);
         file->marked_bytes = response->length_bytes;
     }
-    file->modified_unix = response->last_modified_unix;
+    /* The answer to a continued request may be silent about it. */
+    if (offset_bytes == 0 || response->last_modified_unix != -1)
+        file->modified_unix = response->last_modified_unix;
     error = keep_sent_name(dir, job, file, response);
     if (error != 0)
         return fail_part(dir, file, path, error, "name", why);

@@ -74,6 +74,7 @@ void pf_job_free(struct pfetch_job *job)
         pf_url_free(job->url);
     pf_url_free(job->home);
     pf_response_unref(job->response);
+    pf_response_unref(job->spooled_of);
     free(job->resume_etag);
     free(job->if_changed);
     pf_checksum_free(job->checksum);

@@ -111,6 +111,8 @@ struct pfetch_job {
     bool handler_failed;            /* begin or take said no: drop the rest */
     bool is_closed;                 /* its outcome is final; ordered only */
     struct pf_spooled spooled;      /* its body, if bodies are spooled */
+    struct pf_response *spooled_of; /* with which that began, if at byte 0; a
+                                     * reference; NULL */
     struct pf_msg settled;
     enum pfetch_reply settle_reply; /* by pfetch_settle(), before the push */
     struct pfetch_failure *handler_why; /* the handler's reason; NULL: none,

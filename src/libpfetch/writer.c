@@ -154,9 +154,14 @@ static void spool_block(struct pf_writer *w, const struct pf_block *block)
     /* Who takes nothing gets nothing: only begin() and end() are owed. */
     if (is_refused(w, job) || w->handler.take == NULL)
         return;
-    if (block->response != NULL)
+    if (block->response != NULL) {
         pf_spool_begin(&w->spool, &job->spooled, block->offset,
                        pf_response_body_length(block->response));
+        if (block->offset == 0) {
+            pf_response_unref(job->spooled_of);
+            job->spooled_of = pf_response_ref(block->response);
+        }
+    }
     if (pf_spool_append(&w->spool, &job->spooled, block->data, block->size,
                         &why) == 0)
         return;
@@ -168,6 +173,9 @@ static void spool_block(struct pf_writer *w, const struct pf_block *block)
 static void hand_over_body(struct pf_writer *w, struct pfetch_job *job)
 {
     struct pfetch_failure why = { .cls = PFETCH_CLASS_NONE };
+    /* What a body was continued with may be silent about its name and time. */
+    bool is_joined = job->body_offset > 0 && job->spooled.offset == 0
+                     && job->spooled_of != NULL;
     struct pfetch_response response;
     struct pfetch_exchange exchange;
     struct pfetch_record record;
@@ -177,7 +185,8 @@ static void hand_over_body(struct pf_writer *w, struct pfetch_job *job)
     /* The last attempt may have had nothing to add. */
     if (!job->body_begun)
         pf_spool_begin(&w->spool, &job->spooled, job->body_offset, -1);
-    describe(job->response, &response, &exchange);
+    describe(is_joined ? job->spooled_of : job->response, &response,
+             &exchange);
     pf_job_record(job, &record);
     response.http_status = job->spooled.offset > 0 ? 206 : 200;
     response.length_bytes = job->bytes;

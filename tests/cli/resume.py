@@ -5,8 +5,10 @@ it.
 SPDX-License-Identifier: MIT
 """
 
+import http.server
 import os
 import signal
+import threading
 
 import common
 from common import check_failed, check_same, fetch, started, tap, tree
@@ -112,6 +114,48 @@ def nothing_to_continue_by(tmp):
             check_same(tree(tmp / "out"), [])
         break_off(tmp, server, f"/size={SIZE}/etag=v/failcut=1:0/y")
         check_same(tree(tmp / "out"), [])
+
+
+class Terse(http.server.BaseHTTPRequestHandler):
+    """Breaks off; the rest comes with what RFC 9110 section 15.3.7 wants."""
+    protocol_version = "HTTP/1.1"
+    body = bytes(range(250)) * 800
+
+    def do_GET(self):
+        cut, size = len(self.body) // 2, len(self.body)
+        rest = self.headers.get("Range")
+        begin = int(rest[len("bytes="):-1]) if rest else 0
+        self.send_response(206 if rest else 200)
+        self.send_header("ETag", '"v"')
+        self.send_header("Content-Length", str(size - begin))
+        if rest:
+            self.send_header("Content-Range", f"bytes {begin}-{size - 1}/{size}")
+        else:
+            self.send_header("Last-Modified", "Tue, 01 Jan 2019 00:00:00 GMT")
+            self.send_header("Content-Disposition", "attachment; filename=sent")
+        self.end_headers()
+        self.wfile.write(self.body[begin:] if rest else self.body[:cut])
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@tap.case
+def a_terse_rest(tmp):
+    "name and time are those of the first answer, --ordered as well"
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Terse)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for order in ("--no-ordered", "--ordered"):
+        done = fetch(tmp, *common.SOON, "--content-disposition", order,
+                     lines=[f"http://127.0.0.1:{server.server_port}/asked"],
+                     out=order, results="results" + order)
+        check_same(done.status, 0)
+        check_same(done.records[1]["resumed_at"], len(Terse.body) // 2)
+        check_same(tree(done.path), ["sent"])
+        check_same((done.path / "sent").read_bytes(), Terse.body)
+        check_same(int((done.path / "sent").stat().st_mtime), 1546300800)
+    server.shutdown()
 
 
 @tap.case
