@@ -4,7 +4,9 @@
  *
  * Each is made by a create function, which fills a struct pfetch_handler for
  * pfetch_create(), and freed by its free function after pfetch_free().  They
- * are written against pfetch.h alone, as a handler of yours would be.
+ * are written against pfetch.h alone, as a handler of yours would be.  One that
+ * wraps another passes on all its callbacks, idle and resume too: a durable dir
+ * handler settles its jobs there.
  */
 #ifndef PFETCH_HANDLERS_H
 #define PFETCH_HANDLERS_H

@@ -1145,7 +1145,8 @@ void pf_urlqueue_stop(struct pf_urlqueue *queue)
     pf_mutex_unlock(&queue->lock);
 }
 
-/* Hosts stay where they are: nothing but this function uses the queue now. */
+/* Hosts stay where they are: nothing is popped any more, and what the writer
+ * still tells the queue (places, the window) wakes nobody. */
 struct pfetch_job *pf_urlqueue_take_left(struct pf_urlqueue *queue)
 {
     struct pfetch_job *job;

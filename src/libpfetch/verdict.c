@@ -187,7 +187,9 @@ enum pf_verdict pf_judge(struct pf_attempt *a,
         return PF_FAIL;
     }
     if (pf_is_acceptable(a))
-        return a->is_head ? PF_ACCEPT : judge_body(a);
+        return !a->is_head         ? judge_body(a)
+               : pf_may_fit(a, 0) ? PF_ACCEPT
+                                  : PF_FAIL;
     if (r->status == 304 && a->asked_if_changed)
         return PF_UNCHANGED;
     if (is_redirect(r->status) && a->redirect_url != NULL)

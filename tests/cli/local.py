@@ -415,7 +415,8 @@ def descriptors_gone_for_good(tmp):
         check_same(len(records), 200)
         classes = {r.get("error") for r in records.values()
                    if r["status"] == "failed"}
-        check_same(classes, {"local"})
+        # What was connecting when the run ended was stopped.
+        assert "local" in classes and classes <= {"local", "stopped"}, classes
         assert any(r["status"] == "not-attempted" for r in records.values())
 
 

@@ -60,7 +60,8 @@ def too_large_later(batch):
 @row("A22", "Content-Length 2^63 - 1, then 1 MB and FIN: that URL alone fails")
 def absurd_length(batch):
     batch.around(batch.url("/size=1000000/length=9223372036854775807/x"),
-                 Expected("failed", "too-large", 200, 1))
+                 # The connection may end before its first bytes are looked at.
+                 Expected("failed", "too-large", 200))
     done = batch.run()
     batch.check(done)
     batch.rerun(done)
