@@ -59,7 +59,7 @@ def build(tmp, name):
     standard = "-std=c++17" if source.suffix == ".cc" else "-std=c11"
     program = tmp / source.stem
     done = subprocess.run(
-        [*words, standard, "-D_POSIX_C_SOURCE=200809L", "-O1", *WARNINGS,
+        [*words, standard, "-O1", *WARNINGS,
          *to_compile, "-o", program, source, *to_link],
         capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,8 @@
  *
  * Every second URL goes to the other one.
  */
+#define _POSIX_C_SOURCE 200809L /* nanosleep() */
+
 #include <pfetch.h>
 #include <signal.h>
 #include <stdio.h>
