@@ -403,12 +403,15 @@ def disposition_never_overwrites(tmp):
         check_failed(done.records[1], "exists")
         check_same((tmp / "error/same.txt").read_text(), "keep")
         check_same(tree(done.path), ["same.txt"])
-        # A line that has the name by the list keeps it.
-        done = fetch(tmp, "--content-disposition", lines=lines, out="mixed")
+        # A line that has the name by the list keeps it, if it is read before
+        # an answer brings the same.
+        done = fetch(tmp, "--content-disposition",
+                     lines=[lines[20], *lines[:20]], out="mixed")
         check_same(done.status, 0)
-        check_same(done.records[21]["path"], "same.txt")
-        for i in range(21):
-            check_good(done, i + 1, f"/seed={i}/p")
+        check_same(done.records[1]["path"], "same.txt")
+        check_good(done, 1, "/seed=20/p")
+        for i in range(20):
+            check_good(done, i + 2, f"/seed={i}/p")
         check_same(len(tree(done.path)), 21)
 
 
