@@ -198,6 +198,11 @@ int pf_url_parse(const char *text, struct pf_url **url,
     if (rc == CURLUE_OK && strtol(parts.port, NULL, 10) == 0) {
         pfetch_failure_set(why, PFETCH_CLASS_URL, "port 0 in the URL");
         error = PFETCH_EINVAL;
+    } else if (rc == CURLUE_OK && strchr(parts.host, 0x7f) != NULL) {
+        /* libcurl decodes a host and lets this one control byte through. */
+        pfetch_failure_set(why, PFETCH_CLASS_URL,
+                           "control byte 0x7F inside the host name");
+        error = PFETCH_EINVAL;
     } else if (rc == CURLUE_OK) {
         *url = assemble(&parts);
         if (*url == NULL)

@@ -109,6 +109,7 @@ END_TEST
 START_TEST(test_many_fields)
 {
     char field[64];
+    size_t written;
 
     send("GET / HTTP/1.1\r\n");
     for (int i = 0; i < 1000; i++) {
@@ -116,9 +117,10 @@ START_TEST(test_many_fields)
         send(field);
     }
     send("\r\n");
+    written = exchange->request.size;
     pf_exchange_mask(exchange);
-    ck_assert_ptr_null(memmem(exchange->request.data,
-                              exchange->request.capacity, "secret", 6));
+    /* Nor in what masking left behind the end. */
+    ck_assert_ptr_null(memmem(exchange->request.data, written, "secret", 6));
 }
 END_TEST
 

@@ -174,6 +174,7 @@ START_TEST(blanks_and_control_bytes_are_refused)
         refuse(text, PFETCH_CLASS_URL);
     }
     refuse("http://h/\x7f", PFETCH_CLASS_URL);
+    refuse("http://h%7fx/", PFETCH_CLASS_URL);
     refuse("http://h/x\r\nHost: evil", PFETCH_CLASS_URL);
     refuse("http://u%0d%0a:p@h/", PFETCH_CLASS_URL);
     refuse("http://u:p%00@h/", PFETCH_CLASS_URL);
