@@ -216,6 +216,9 @@ ELSEWHERE = {
     "K02": [("pipeline/check_handler.c", "a_slow_handler_is_no_slow_server"),
             ("pipeline/check_handler.c",
              "a_failure_is_of_one_url_only")],
+    "K03": [("cli/exec.py", "a_reader_that_is_killed"),
+            ("cli/exec.py", "a_command_that_ends_at_once"),
+            ("cli/long_exec.py", "a_reader_is_killed_in_the_middle")],
     "K04": [("../.ci/run", "thread sanitizer"), ("../.ci/run", "drd")],
     "M01": [("cli/long_many.py", "a_million_lines")],
     "M05": [("../.ci/run", "address and undefined sanitizers")],
@@ -228,7 +231,6 @@ OPEN = {
            "manual, which says that recent files may be lost",
     "H14": "this kernel has no netem; resets and stalls are H02 and A01",
     "H19": "a loopback that goes down is a server that goes away: H18",
-    "K03": "there is no handler that writes to a pipe yet",
     "M04": "one libcurl a machine; what depends on its version is named in "
            "HACKING.md",
 }
