@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "certs.h"
+#include "suite.h"
 #include "support.h"
 
 #include <arpa/inet.h>
@@ -612,22 +613,18 @@ static Suite *create_suite(void)
 
 int main(void)
 {
-    SRunner *runner;
-    int failed;
+    int status;
 
     certs_make(&certs);
     faultd_start(&server, "0.0.0.0", certs.good, certs.good_key);
     faultd_start(&other, "127.0.0.1", certs.other, certs.other_key);
     faultd_start(&expired, "127.0.0.1", certs.expired, certs.expired_key);
     faultd_start(&alone, "127.0.0.1", certs.alone, certs.alone_key);
-    runner = srunner_create(create_suite());
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    status = suite_run(create_suite());
     faultd_stop(&server);
     faultd_stop(&other);
     faultd_stop(&expired);
     faultd_stop(&alone);
     certs_remove(&certs);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

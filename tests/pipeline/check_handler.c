@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "suite.h"
 #include "support.h"
 
 #include "../faultd/body.h"
@@ -806,14 +807,10 @@ static Suite *create_suite(void)
 
 int main(void)
 {
-    SRunner *runner;
-    int failed;
+    int status;
 
     faultd_start(&server, "0.0.0.0", NULL, NULL);
-    runner = srunner_create(create_suite());
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    status = suite_run(create_suite());
     faultd_stop(&server);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

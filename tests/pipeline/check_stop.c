@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "certs.h"
+#include "suite.h"
 #include "support.h"
 
 #include <arpa/inet.h>
@@ -512,16 +513,12 @@ static Suite *create_suite(void)
 
 int main(void)
 {
-    SRunner *runner;
-    int failed;
+    int status;
 
     certs_make(&certs);
     faultd_start(&server, "0.0.0.0", certs.good, certs.good_key);
-    runner = srunner_create(create_suite());
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    status = suite_run(create_suite());
     faultd_stop(&server);
     certs_remove(&certs);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "descriptors.h"
+#include "suite.h"
 
 /* What is expected of so many descriptors. */
 struct share {
@@ -54,15 +55,10 @@ int main(void)
 {
     Suite *suite = suite_create("descriptors");
     TCase *tests = tcase_create("descriptors");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(tests, with_enough_of_them_nothing_is_lowered);
     tcase_add_test(tests, workers_come_first_and_one_is_left_always);
     tcase_add_test(tests, files_of_waiting_jobs_used_up_the_descriptors);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -25,6 +25,7 @@
 #include "fakejob.h"
 #include "part.h"
 #include "pfetch_handlers.h"
+#include "suite.h"
 
 #define HOME_TEMPLATE "/tmp/check_dir.XXXXXX"
 static char home[sizeof HOME_TEMPLATE];
@@ -2248,9 +2249,5 @@ int main(void)
     add_parts_of_runs(suite);
     add_places(suite);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

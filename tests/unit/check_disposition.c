@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "disposition.h"
+#include "suite.h"
 
 static const struct {
     const char *value;
@@ -115,9 +116,5 @@ int main(void)
     tcase_add_test(tcase, test_length);
     suite_add_tcase(suite, tcase);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

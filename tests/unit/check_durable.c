@@ -18,6 +18,7 @@
 
 #include "fakejob.h"
 #include "pfetch_handlers.h"
+#include "suite.h"
 
 enum { GROUP = 4, URL_BYTES = 64 };
 
@@ -277,10 +278,5 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(make_suite());
-
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(make_suite());
 }

@@ -13,6 +13,7 @@
 
 #include "failed.h"
 #include "input.h"
+#include "suite.h"
 
 static char file_name[32];
 static struct pf_failed failed;
@@ -227,10 +228,5 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(make_suite());
-
-    srunner_run_all(runner, CK_ENV);
-    int bad = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return bad != 0;
+    return suite_run(make_suite());
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "input.h"
+#include "suite.h"
 
 #ifdef HAVE_ZLIB
 #include <zlib.h>
@@ -895,10 +896,5 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(make_suite());
-
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(make_suite());
 }

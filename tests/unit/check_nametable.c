@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "nametable.h"
+#include "suite.h"
 
 enum {
     LINES = 1000000,
@@ -157,9 +158,5 @@ int main(void)
     suite_add_tcase(suite, few);
     suite_add_tcase(suite, many);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

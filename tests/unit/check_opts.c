@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "opts.h"
+#include "suite.h"
 
 enum { ARGUMENTS_MAX = 16 };
 
@@ -729,10 +730,5 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(make_suite());
-
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(make_suite());
 }

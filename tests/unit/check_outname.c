@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "outname.h"
+#include "suite.h"
 
 static struct pf_digest digest;
 
@@ -605,9 +606,5 @@ int main(void)
     suite_add_tcase(suite, names);
     suite_add_tcase(suite, length);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

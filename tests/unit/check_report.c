@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "report.h"
+#include "suite.h"
 
 enum { TEXT_BYTES = 1 << 20 };
 
@@ -453,10 +454,5 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(make_suite());
-
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(make_suite());
 }

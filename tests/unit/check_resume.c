@@ -13,6 +13,7 @@
 
 #include "report.h"
 #include "resume.h"
+#include "suite.h"
 
 #define OK_LINE(url, path, bytes)                                           \
     "{\"schema\":1,\"n\":1,\"url\":\"" url "\",\"status\":\"ok\",\"path\":\"" \
@@ -358,10 +359,5 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(make_suite());
-
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(make_suite());
 }

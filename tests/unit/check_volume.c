@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "suite.h"
 #include "volume.h"
 
 enum { LARGE_BYTES = 700 * 1024, SMALL_BYTES = 300, END_BYTES = 1024 };
@@ -318,8 +319,6 @@ int main(void)
 {
     Suite *suite = suite_create("volume");
     TCase *tests = tcase_create("volume");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, set_up, tear_down);
@@ -336,9 +335,5 @@ int main(void)
     tcase_add_test(tests, test_one_that_exists_is_left_alone);
     tcase_add_test(tests, test_remove);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "suite.h"
 #include "words.h"
 
 #include <check.h>
@@ -92,14 +93,9 @@ int main(void)
 {
     Suite *suite = suite_create("words");
     TCase *tests = tcase_create("words");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_loop_test(tests, splits, 0,
                         sizeof(examples) / sizeof(examples[0]));
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

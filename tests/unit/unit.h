@@ -9,11 +9,11 @@
 #define UNIT_H
 
 #include "job.h"
+#include "suite.h"
 #include "thread.h"
 
 #include <check.h>
 #include <poll.h>
-#include <stdlib.h>
 
 /* Far beyond what anything here takes, sanitizers on a busy machine
  * included: only what hangs gets there. */
@@ -34,15 +34,10 @@ enum { UNIT_PATIENCE_MS = 20000, UNIT_TEST_SECONDS = 60 };
 static inline int unit_run(TCase *tests, const char *module)
 {
     Suite *suite = suite_create(module);
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_set_timeout(tests, UNIT_TEST_SECONDS);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }
 
 static inline pthread_t unit_start(void *(*run)(void *), void *arg)
