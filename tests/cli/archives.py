@@ -608,8 +608,7 @@ def warc_headers(tmp):
 @tap.case
 def warc_of_what_is_unpacked(tmp):
     "--compressed: what the header says is true of the body that is stored"
-    if not nginx.available():
-        tap.skip("nginx or openssl is not installed")
+    common.need_nginx()
     path, text = tmp / "a.warc", b"much of the same, " * 300
     with nginx.Nginx(server="gzip on; gzip_types *; gzip_min_length 1;") as s:
         (s.root / "a").write_bytes(text)
@@ -691,8 +690,7 @@ def head_is_no_earlier_run(tmp):
 @tap.case
 def head_refused(tmp):
     "405 to HEAD is what is recorded"
-    if not nginx.available():
-        tap.skip("nginx or openssl is not installed")
+    common.need_nginx()
     with nginx.Nginx(server='location / { if ($request_method = HEAD) '
                             '{ return 405; } return 200 "x"; }') as server:
         done = fetch(tmp, "--head", lines=[server.url("x")])
@@ -757,8 +755,7 @@ def long_interrupted(tmp):
 @long_case(1800)
 def long_head(tmp):
     "--head on 1,000,000 URLs: records only, memory flat"
-    if not nginx.available():
-        tap.skip("nginx or openssl is not installed")
+    common.need_nginx()
     count = int(os.environ.get("PFETCH_STDIN_LINES", "1000000"))
     peaks = {}
     with nginx.Nginx(access_log=False,

@@ -16,8 +16,6 @@ from common import (NAME, SOON, check_failed, check_good, check_same, fetch,
 import certs
 import nginx
 
-NO_NGINX = "nginx or openssl is not installed"
-
 
 def need_certs(tmp):
     if not certs.available():
@@ -819,8 +817,7 @@ def downgrades(tmp):
 
 @tap.case
 def http_version_2(tmp):
-    if not nginx.available():
-        tap.skip(NO_NGINX)
+    common.need_nginx()
     version = subprocess.run([nginx.NGINX, "-V"], capture_output=True,
                              text=True, check=True).stderr
     if "http_v2" not in version or "HTTP2" not in tap.run("-V").stdout:

@@ -28,6 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import faultbody  # noqa: E402  (found by the line above)
 import faultd  # noqa: E402
+import nginx  # noqa: E402
 import tap  # noqa: E402
 
 for _name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
@@ -206,6 +207,12 @@ def need_permissions(tmp):
         probe.unlink()
     if done.returncode == 0:
         tap.skip("everything is readable here")
+
+
+def need_nginx():
+    """Skips the case where there is no real server."""
+    if not nginx.available():
+        tap.skip("nginx or openssl is not installed")
 
 
 def need_attributes(tmp):

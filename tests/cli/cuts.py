@@ -51,8 +51,7 @@ def cut_short(tmp, number, files, largest, times, rate):
     moment later; and then it runs to its end.  No file is ever wrong, nothing
     but the files is left, and what is complete is not asked for again.  nginx
     sends each file at that rate, so that most moments are in the middle."""
-    if not nginx.available():
-        tap.skip("nginx or openssl is not installed")
+    common.need_nginx()
     common.need_attributes(tmp)
     seed = int(os.environ.get("PFETCH_SEED") or random.randrange(1 << 30))
     print(f"PFETCH_SEED={seed}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""long_many - the sizes that were promised; minutes, with PFETCH_FULL only.
+"""long_many - the sizes that were promised; minutes, in `make check-full`.
 
 SPDX-License-Identifier: MIT
 """
@@ -20,13 +20,6 @@ import nginx
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 CLOSING_RUNS = int(os.environ.get("PFETCH_CLOSING_RUNS", "20"))
 LINES = int(os.environ.get("PFETCH_STDIN_LINES", "1000000"))
-
-
-def need_full():
-    if not tap.full():
-        tap.skip("long; PFETCH_FULL=1 runs it")
-    if not nginx.available():
-        tap.skip("nginx or openssl is not installed")
 
 
 def content(i):
@@ -50,7 +43,7 @@ def check_files(directory, count):
 @tap.case(timeout=600)
 def a_thousand_hosts(tmp):
     "20,000 URLs over 1,000 addresses, TLS: connections, memory, every byte"
-    need_full()
+    common.need_nginx()
     hosts = nginx.hosts(1000)
     chance = random.Random(7)
     with nginx.Nginx(tls=True, hosts=hosts) as server:
@@ -92,7 +85,7 @@ def check_closing_run(tmp, run, lines, check):
 @tap.case(timeout=3600)
 def closing_servers(tmp):
     "30,000 URLs from servers that close often, 64 workers, 20 runs"
-    need_full()
+    common.need_nginx()
     make_files(tmp / "www", 30000)
     for run in range(CLOSING_RUNS):
         if run % 2 == 0:  # one that announces it
@@ -127,7 +120,6 @@ def greedy_seconds(delays, workers):
 @tap.case(timeout=600)
 def a_thousand_workers(tmp):
     "-t 1000, 10,000 answers after 1 to 3 s: near the greedy bound"
-    need_full()
     with common.server() as server:
         names = [f"s{i}" for i in range(10000)]
         bound = greedy_seconds(
@@ -151,7 +143,7 @@ def a_thousand_workers(tmp):
 @tap.case(timeout=1800)
 def a_million_lines(tmp):
     "on stdin, --name number, --handler null: starts at once, little memory"
-    need_full()
+    common.need_nginx()
     with nginx.Nginx(access_log=False,
                      server='location / { return 200 "x"; }') as server:
         first = []
@@ -191,7 +183,7 @@ def a_million_lines(tmp):
 @tap.case(timeout=600)
 def a_pattern_of_many(tmp):
     "[00000-0FFFF:x]: 65,536 files, each its own; the memory of 4,096"
-    need_full()
+    common.need_nginx()
     with nginx.Nginx(access_log=False,
                      server="location / { return 200 $uri; }") as server:
         few, many = [

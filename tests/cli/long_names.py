@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""long_names - names at scale; minutes, with PFETCH_FULL only.
+"""long_names - names at scale; minutes, in `make check-full`.
 
 SPDX-License-Identifier: MIT
 """
@@ -16,15 +16,9 @@ EQUAL = int(os.environ.get("PFETCH_EQUAL_LINES", "100000"))
 LINES = int(os.environ.get("PFETCH_NAME_LINES", "1000000"))
 
 
-def need_full():
-    if not tap.full():
-        tap.skip("long; PFETCH_FULL=1 runs it")
-
-
 @tap.case(timeout=900)
 def a_fan_out_of_256(tmp):
     "65,536 files: each its own, spread evenly, and no slower than without"
-    need_full()
     with common.server() as server:
         lines = [server.url(f"/size=64/seed={i}/{i:05X}")
                  for i in range(FILES)]
@@ -58,7 +52,6 @@ def a_fan_out_of_256(tmp):
 @tap.case(timeout=1200)
 def equal_names(tmp):
     "100,000 lines, 1,000 names: 100,000 files, the same in another directory"
-    need_full()
     need_attributes(tmp)
     with common.server() as server:
         lines = [server.url(f"/size=32/seed={i}/n{i * 7919 % 1000}.txt")
@@ -100,7 +93,6 @@ def plan(tmp, count, names, *more):
 @tap.case(timeout=600)
 def memory_of_names(tmp):
     "1,000,000 lines: 32 bytes a line at most, and time that grows with them"
-    need_full()
     base, _ = plan(tmp, LINES, LINES, "--name", "number")
     for names in (LINES, 1000, 1):
         _, few = plan(tmp, LINES // 10, max(1, names // 10))

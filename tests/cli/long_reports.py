@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""long_reports - a million lines, 1 % of which fail; with PFETCH_FULL only.
+"""long_reports - a million lines, 1 % of which fail: check-full.
 
 SPDX-License-Identifier: MIT
 """
@@ -30,10 +30,7 @@ def measured(tmp, what, server, *more, **options):
 @tap.case(timeout=7200)
 def a_million_lines_of_which_some_fail(tmp):
     "--failed has just those; -i of it fetches them; --resume-from the rest"
-    if not tap.full():
-        tap.skip("long; PFETCH_FULL=1 runs it")
-    if not nginx.available():
-        tap.skip("nginx or openssl is not installed")
+    common.need_nginx()
     with nginx.Nginx(access_log=False, server="""
             location / { return 200 "x"; }
             location ~ bad { return 404; }""") as server:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """long_resume - runs that are cut short, in the sizes promised; minutes,
-PFETCH_FULL only.
+in `make check-full`.
 
 SPDX-License-Identifier: MIT
 """
@@ -12,25 +12,13 @@ from common import check_failed, check_same, fetch, tap, tree
 import cuts
 
 
-def long_case(function):
-    """A case of its own time that `make check-full` runs."""
-    def guarded(tmp):
-        if not tap.full():
-            tap.skip("long; PFETCH_FULL=1 runs it")
-        function(tmp)
-
-    guarded.__name__ = function.__name__
-    guarded.__doc__ = function.__doc__
-    return tap.case(guarded, timeout=900)
-
-
-@long_case
+@tap.case(timeout=900)
 def killed(tmp):
     "2,000 files of 1 KB to 5 MB, SIGKILL at 50 moments"
     cuts.cut_short(tmp, signal.SIGKILL, 2000, 5 << 20, 50, "4m")
 
 
-@long_case
+@tap.case(timeout=900)
 def interrupted(tmp):
     "2,000 files of 1 KB to 5 MB, INT at 50 moments"
     cuts.cut_short(tmp, signal.SIGINT, 2000, 5 << 20, 50, "4m")
@@ -57,14 +45,14 @@ def gigabyte(tmp, words):
         return done.records[1], cut
 
 
-@long_case
+@tap.case(timeout=900)
 def gigabyte_continued(tmp):
     "1 GiB cut at 60 %: the next run asks for the missing 40 % only"
     record, cut = gigabyte(tmp, "")
     check_same(record["resumed_at"], cut)
 
 
-@long_case
+@tap.case(timeout=900)
 def gigabyte_replaced(tmp):
     "1 GiB cut at 60 % and replaced on the server: fetched whole"
     record, _ = gigabyte(tmp, "/newafter=1:new")

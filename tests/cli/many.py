@@ -15,11 +15,6 @@ import nginx
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
-def need_nginx():
-    if not nginx.available():
-        tap.skip("nginx or openssl is not installed")
-
-
 def content(i):
     """1 KB that no other file has."""
     return (b"%08d\n" % i) * 113 + b"end of " + b"%08d" % i
@@ -49,7 +44,7 @@ def spread(server, hosts, count):
 @tap.case(timeout=60)
 def one_host(tmp):
     "10,000 URLs of 1 KB, 16 workers: at most 16 connections"
-    need_nginx()
+    common.need_nginx()
     with nginx.Nginx() as server:
         make_files(server, 10000)
         common.write_list(tmp / "list",
@@ -75,7 +70,7 @@ def many_hosts(tmp):
 
     One for each host, and some more near the end, when the workers are more
     than the hosts that are left."""
-    need_nginx()
+    common.need_nginx()
     hosts = nginx.hosts(100)
     with nginx.Nginx(tls=True, hosts=hosts) as server:
         make_files(server, 2000)
@@ -104,7 +99,7 @@ def many_hosts(tmp):
 @tap.case(timeout=60)
 def servers_that_close(tmp):
     "a connection is closed after every third answer: no error, no wrong byte"
-    need_nginx()
+    common.need_nginx()
     with nginx.Nginx(keepalive_requests=3) as server:
         make_files(server, 2000)
         common.write_list(tmp / "list",

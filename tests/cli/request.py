@@ -15,11 +15,6 @@ import nginx
 CANARY = "canary-4711"
 
 
-def need_nginx():
-    if not nginx.available():
-        tap.skip("nginx or openssl is not installed")
-
-
 def log_line(server, path):
     found = [entry for entry in server.log() if entry["path"] == path]
     check_same(len(found), 1)
@@ -159,7 +154,7 @@ def bodies_without_a_length(tmp):
 @tap.case
 def compressed_bodies(tmp):
     "asked for: stored unpacked; not asked for: stored as sent"
-    need_nginx()
+    common.need_nginx()
     text = b"".join(b"line %d of a text\n" % i for i in range(20000))
     packed = gzip.compress(text)
     config = "gzip on; gzip_types *; gzip_min_length 1;"
@@ -238,7 +233,7 @@ def private_addresses_are_denied(tmp):
 @tap.case
 def a_certificate_of_our_own(tmp):
     "a server that asks for one gets it; without it the answer is a refusal"
-    need_nginx()
+    common.need_nginx()
     made = certs.make(tmp / "certs")
     config = (f"ssl_client_certificate {made.ca}; "
               "ssl_verify_client on;")
@@ -261,7 +256,7 @@ def a_certificate_of_our_own(tmp):
 @tap.case
 def the_oldest_version_of_tls(tmp):
     "--tls-min 1.3 refuses a server that has 1.2 only"
-    need_nginx()
+    common.need_nginx()
     with nginx.Nginx(tls=True, http="ssl_protocols TLSv1.2;") as server:
         (server.root / "a").write_text("old")
         url = server.url("a", tls=True)
