@@ -817,20 +817,42 @@ static bool is_handshake_cut(const char *text)
            || strstr(text, "unexpected eof") != NULL;
 }
 
+/* While sending or receiving. */
+static void classify_broken(struct pf_transfer *t, const char *text)
+{
+    long os_errno = 0;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+    if (strstr(text, "CONNECT") != NULL) /* a refusal says its status */
+        fail(t, PFETCH_CLASS_PROXY, strstr(text, "aborted") != NULL, text);
+    else if (strstr(text, "chunk") != NULL)
+        fail(t, PFETCH_CLASS_PROTOCOL, false, text);
+    else
+        fail_cut(t, os_errno == ECONNRESET ? "the connection was reset"
+                                           : "the connection broke");
+}
+
+static void classify_no_memory(struct pf_transfer *t)
+{
+    /* libcurl 7.88 says this, too, of a header line over 100 KB. */
+    if (t->last_byte_ms > 0 && !t->attempt->response->is_complete)
+        fail(t, PFETCH_CLASS_TOO_LARGE, false,
+             "a line of the answer's header is too long");
+    else
+        fail_place(t, "out of memory");
+}
+
 /* What libcurl's codes mean here.  The texts are libcurl's own where they say
  * more than ours could. */
 static void classify(struct pf_transfer *t, CURLcode rc,
                      const struct pf_slot *slot)
 {
-    struct pf_attempt *a = t->attempt;
     const char *text = t->errbuf[0] != '\0' ? t->errbuf
                                             : curl_easy_strerror(rc);
-    long os_errno = 0;
 
     /* libcurl quotes a proxy it cannot use, password included. */
     if (strchr(text, '@') != NULL)
         text = curl_easy_strerror(rc);
-    (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
     switch (rc) {
     case CURLE_COULDNT_RESOLVE_PROXY:
         fail(t, PFETCH_CLASS_PROXY, true, text);
@@ -879,13 +901,7 @@ static void classify(struct pf_transfer *t, CURLcode rc,
         break;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
-        if (strstr(text, "CONNECT") != NULL) /* a refusal says its status */
-            fail(t, PFETCH_CLASS_PROXY, strstr(text, "aborted") != NULL, text);
-        else if (strstr(text, "chunk") != NULL)
-            fail(t, PFETCH_CLASS_PROTOCOL, false, text);
-        else
-            fail_cut(t, os_errno == ECONNRESET ? "the connection was reset"
-                                               : "the connection broke");
+        classify_broken(t, text);
         break;
     case CURLE_BAD_CONTENT_ENCODING:
         fail(t, PFETCH_CLASS_PROTOCOL, false, text);
@@ -895,12 +911,7 @@ static void classify(struct pf_transfer *t, CURLcode rc,
         fail(t, PFETCH_CLASS_PROTOCOL, true, text);
         break;
     case CURLE_OUT_OF_MEMORY:
-        /* libcurl 7.88 says this, too, of a header line over 100 KB. */
-        if (t->last_byte_ms > 0 && !a->response->is_complete)
-            fail(t, PFETCH_CLASS_TOO_LARGE, false,
-                 "a line of the answer's header is too long");
-        else
-            fail_place(t, "out of memory");
+        classify_no_memory(t);
         break;
     default:
         fail(t, PFETCH_CLASS_PROTOCOL, false, text);
