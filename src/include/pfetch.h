@@ -444,7 +444,9 @@ struct pfetch_options {
     const char *referer;        /* the Referer header; NULL: none */
     const char *username;       /* Basic authentication, if not NULL */
     const char *password;
-    const char *bearer;         /* Authorization: Bearer, if not NULL */
+    const char *bearer;         /* Authorization: Bearer, if not NULL; not with
+                                 * a URL or a host that has a user name of its
+                                 * own */
     bool netrc;                 /* true: user names of hosts from a netrc file
                                  * (CURLOPT_NETRC(3)), where nothing else
                                  * gives one */

@@ -58,7 +58,9 @@ struct pf_transfer {
     const struct pf_transfer_context *context;
     struct pf_body *body;
     CURL *easy;
-    struct curl_slist *headers;       /* options->headers and bearer */
+    struct curl_slist *headers;       /* options->headers */
+    struct curl_slist *bearer;        /* the same and options->bearer; NULL:
+                                       * there is none */
     struct curl_slist *resolve;       /* options->resolve */
     const struct curl_slist *headers_set; /* what the handle has now */
     const char *user_set;             /* whose name it has now; compared as a
@@ -471,13 +473,10 @@ static int append_all(struct curl_slist **list, const char *const *texts)
 static int append_bearer(struct curl_slist **list, const char *token)
 {
     static const char name[] = "Authorization: Bearer ";
-    size_t size = sizeof(name) + (token == NULL ? 0 : strlen(token));
-    char *text;
+    size_t size = sizeof(name) + strlen(token);
+    char *text = malloc(size);
     int error;
 
-    if (token == NULL)
-        return 0;
-    text = malloc(size);
     if (text == NULL)
         return PFETCH_ENOMEM;
     (void)snprintf(text, size, "%s%s", name, token);
@@ -491,8 +490,10 @@ static int copy_lists(struct pf_transfer *t)
     const struct pfetch_options *o = t->context->options;
     int error = append_all(&t->headers, o->headers);
 
-    if (error == 0)
-        error = append_bearer(&t->headers, o->bearer);
+    if (error == 0 && o->bearer != NULL)
+        error = append_all(&t->bearer, o->headers);
+    if (error == 0 && o->bearer != NULL)
+        error = append_bearer(&t->bearer, o->bearer);
     return error != 0 ? error : append_all(&t->resolve, o->resolve);
 }
 
@@ -519,6 +520,7 @@ void pf_transfer_free(struct pf_transfer *t)
         return;
     curl_easy_cleanup(t->easy);
     curl_slist_free_all(t->headers);
+    curl_slist_free_all(t->bearer);
     curl_slist_free_all(t->resolve);
     free(t);
 }
@@ -538,8 +540,10 @@ static const struct pfetch_host_options *find_host_user(
 
 /* Secrets go to the origin they were given for, and to no other: the user
  * part of a URL of the list and the options to the list's origin; what a
- * redirect's URL brings along to nobody. */
-static int set_credentials(struct pf_transfer *t, CURL *easy, bool at_home)
+ * redirect's URL brings along to nobody.  *own: they are this URL's or this
+ * host's own, and a bearer for all is not sent. */
+static int set_credentials(struct pf_transfer *t, CURL *easy, bool at_home,
+                           bool *own)
 {
     const struct pfetch_options *o = t->context->options;
     const struct pfetch_host_options *host =
@@ -559,6 +563,7 @@ static int set_credentials(struct pf_transfer *t, CURL *easy, bool at_home)
         user = o->username;
         password = o->password == NULL ? "" : o->password;
     }
+    *own = of_url || host != NULL;
     if (of_url || user != t->user_set) {
         SET(CURLOPT_USERNAME, user);
         SET(CURLOPT_PASSWORD, user == NULL ? NULL : password);
@@ -594,6 +599,7 @@ static int prepare(struct pf_transfer *t, CURL *easy)
     const struct pfetch_job *job = t->job;
     bool at_home = job->url == job->home
                    || strcmp(job->url->origin, job->home->origin) == 0;
+    bool own;
 
     SET(CURLOPT_URL, job->url->text);
     if (t->context->options->timeout_ms > 0)
@@ -604,9 +610,12 @@ static int prepare(struct pf_transfer *t, CURL *easy)
         SET(CURLOPT_COOKIELIST, "RELOAD");
         t->has_new_cookies = false;
     }
-    if (set_credentials(t, easy, at_home) != 0)
+    if (set_credentials(t, easy, at_home, &own) != 0)
         return PFETCH_ECURL;
-    return set_headers(t, easy, at_home ? t->headers : NULL);
+    if (!at_home)
+        return set_headers(t, easy, NULL);
+    return set_headers(t, easy, own || t->bearer == NULL ? t->headers
+                                                         : t->bearer);
 }
 
 /* A request that depends on something: headers for this one request, in front

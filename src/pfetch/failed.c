@@ -67,8 +67,10 @@ int pf_failed_record(struct pf_failed *failed,
         return pf_outfile_fail(&failed->out, why, "out of memory");
     memcpy(failed->buffer, text, size);
     failed->buffer[size] = failed->end;
+    if (pf_outfile_write(&failed->out, failed->buffer, size + 1, why) != 0)
+        return -1;
     failed->lines++;
-    return pf_outfile_write(&failed->out, failed->buffer, size + 1, why);
+    return 0;
 }
 
 /* --- opening and closing -------------------------------------------------- */

@@ -252,7 +252,8 @@ static int load_resume(struct run *run)
 
     if (opts->resume_from.count == 0)
         return EXIT_OK;
-    run->resume = pf_resume_create(opts->handler == PF_OPTS_DIR);
+    run->resume = pf_resume_create(opts->handler == PF_OPTS_DIR ||
+                                   opts->handler == PF_OPTS_EXEC_EACH);
     if (run->resume == NULL) {
         pf_msg_error("%s", pfetch_strerror(PFETCH_ENOMEM));
         return EXIT_LOCAL;
@@ -274,6 +275,46 @@ static int load_resume(struct run *run)
     return EXIT_OK;
 }
 
+/* Whether bodies, or a plan, go to that file. */
+static bool is_output(const struct pf_opts *opts, const struct stat *file)
+{
+    bool is_stdout = opts->handler >= PF_OPTS_STDOUT || opts->engine.dry_run ||
+                     (opts->archive != NULL && strcmp(opts->archive, "-") == 0);
+    struct stat output;
+
+    if (is_stdout ? fstat(STDOUT_FILENO, &output) != 0
+                  : opts->archive == NULL || stat(opts->archive, &output) != 0)
+        return false;
+    return file->st_dev == output.st_dev && file->st_ino == output.st_ino;
+}
+
+/* Whether a report would be written into the output of the handler or, since
+ * what --failed names is emptied, in place of what --resume-from has read. */
+static bool find_clash(const struct pf_opts *opts)
+{
+    const char *const reports[] = {opts->results, opts->failed};
+    struct stat report, read;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (reports[i] == NULL || stat(reports[i], &report) != 0 ||
+            !S_ISREG(report.st_mode))
+            continue;
+        if (is_output(opts, &report)) {
+            pf_msg_error("%s: what --handler writes goes to this file",
+                         reports[i]);
+            return true;
+        }
+        for (size_t j = 0; i == 1 && j < opts->resume_from.count; j++)
+            if (stat(opts->resume_from.at[j], &read) == 0 &&
+                read.st_dev == report.st_dev && read.st_ino == report.st_ino) {
+                pf_msg_error("%s: --resume-from needs this file, and --failed "
+                             "would empty it", reports[i]);
+                return true;
+            }
+    }
+    return false;
+}
+
 /* After the output directory is there: a report may lie in it.  What --failed
  * names is emptied last, when nothing else can go wrong with these. */
 static int open_reports(struct run *run)
@@ -281,6 +322,8 @@ static int open_reports(struct run *run)
     const struct pf_opts *opts = &run->opts;
     struct pfetch_failure why;
 
+    if (find_clash(opts))
+        return EXIT_USAGE;
     if ((opts->results != NULL &&
          (pf_report_open(&run->report, opts->results, run->input, &why) !=
               0 ||

@@ -97,6 +97,8 @@ struct parser {
     struct pf_opts *opts;
     const struct option_spec *spec; /* the option being read */
     char *why;
+    bool is_file;       /* it is in the configuration file */
+    bool is_files_user; /* so was the one that says who asks */
 };
 
 #define FIELD(field) offsetof(struct pf_opts, field)
@@ -720,8 +722,8 @@ static bool check_algo(struct parser *parser, const char *value)
 {
     if (pfetch_checksum_is_algo(value))
         return true;
-    return complain(parser, "--%s: '%.60s' is none of sha256, sha512, sha1, "
-                    "md5", parser->spec->name, value);
+    return complain(parser, "'%.60s' is none of sha256, sha512, sha1, md5",
+                    value);
 }
 
 /* "408,429,500-504": statuses and ranges of them. */
@@ -861,7 +863,8 @@ static bool store_host(struct parser *parser, char *value)
     opts->engine.hosts = hosts;
     opts->engine.host_count = n + 1;
     if (name == 0 || *at != '=')
-        return complain(parser, "'%.100s' is not HOST=KEY=VALUE,...", value);
+        return complain(parser, "'%.*s' is not followed by KEY=VALUE,...",
+                        (int)strcspn(value, ":="), value);
     if (*value != '[' && memchr(value, ':', name) != NULL)
         return complain(parser, "'%.*s' has a port: limits go by host name, "
                         "whatever the port", (int)name, value);
@@ -870,11 +873,11 @@ static bool store_host(struct parser *parser, char *value)
 
         if (strncmp(at, "user=", 5) == 0) /* may hold anything: the last */
             return store_host_user(parser, host, at + 5);
-        if (!store_host_key(host, at, size))
+        if (!store_host_key(host, at, size)) /* maybe a mistyped user= */
             return complain(parser,
-                            "'%.*s' is none of per-host=N, rate=N/s, "
-                            "user=NAME:PASSWORD",
-                            (int)(size < 100 ? size : 100), at);
+                            "'%.*s' does not begin one of per-host=N, "
+                            "rate=N/s, user=NAME:PASSWORD",
+                            (int)strcspn(at, "=:,"), at);
         at += size;
     }
     return true;
@@ -916,6 +919,8 @@ static bool store_header(struct parser *parser, char *value)
 
     if (has_control_byte(value))
         return complain(parser, "the header holds a control byte");
+    if (length > 0 && strcmp(value + length, ";") == 0) /* one without value */
+        return append_text(parser, &parser->opts->headers, value);
     if (strchr(value, ':') == NULL)
         return complain(parser, "the header has no ':'");
     if (length == 0 || value[length] != ':')
@@ -936,6 +941,26 @@ static void forget_credentials(struct pf_opts *opts)
     opts->engine.password = NULL;
 }
 
+static void forget_bearer(struct pf_opts *opts)
+{
+    if (opts->bearer != NULL)
+        explicit_bzero(opts->bearer, strlen(opts->bearer));
+    free(opts->bearer);
+    opts->bearer = NULL;
+    opts->engine.bearer = NULL;
+}
+
+/* Who asks is said once more: on the command line, that is instead of what
+ * the configuration file says, in whichever of the two ways. */
+static void note_identity(struct parser *parser)
+{
+    if (parser->is_files_user && !parser->is_file) {
+        forget_credentials(parser->opts);
+        forget_bearer(parser->opts);
+    }
+    parser->is_files_user = parser->is_file;
+}
+
 /* Keeps a copy of "NAME:PASSWORD". */
 static bool keep_credentials(struct parser *parser, const char *value)
 {
@@ -946,6 +971,7 @@ static bool keep_credentials(struct parser *parser, const char *value)
         return complain(parser, "the value has no ':' (NAME:PASSWORD)");
     if (has_control_byte(value))
         return complain(parser, "the value holds a control byte");
+    note_identity(parser);
     forget_credentials(opts);
     opts->credentials = strdup(value);
     if (opts->credentials == NULL)
@@ -968,15 +994,6 @@ static bool store_user(struct parser *parser, char *value)
     return kept;
 }
 
-static void forget_bearer(struct pf_opts *opts)
-{
-    if (opts->bearer != NULL)
-        explicit_bzero(opts->bearer, strlen(opts->bearer));
-    free(opts->bearer);
-    opts->bearer = NULL;
-    opts->engine.bearer = NULL;
-}
-
 static bool keep_bearer(struct parser *parser, const char *value)
 {
     struct pf_opts *opts = parser->opts;
@@ -984,6 +1001,7 @@ static bool keep_bearer(struct parser *parser, const char *value)
     if (*value == '\0' || has_control_byte(value)
         || strchr(value, ' ') != NULL)
         return complain(parser, "the value is no token");
+    note_identity(parser);
     forget_bearer(opts);
     opts->bearer = strdup(value);
     opts->engine.bearer = opts->bearer;
@@ -1271,7 +1289,8 @@ static bool take_entry(struct parser *parser,
     if (parser->spec == NULL) {
         /* Not its value, which may be a secret. */
         (void)snprintf(parser->why, PF_OPTS_WHY_BYTES,
-                       "no long option '%.100s'", entry->name);
+                       "no long option '%.*s'",
+                       (int)strcspn(entry->name, ":"), entry->name);
         return false;
     }
     if (parser->spec->kind == KIND_ACTION || parser->spec->early)
@@ -1294,6 +1313,7 @@ static bool take_file(struct parser *parser, const char *name)
     struct pf_conffile_entry entry;
     char why[PF_OPTS_WHY_BYTES];
 
+    parser->is_file = true;
     while (pf_conffile_next(file, &entry))
         if (!take_entry(parser, &entry)) {
             (void)memcpy(why, parser->why, sizeof(why));
@@ -1301,6 +1321,7 @@ static bool take_file(struct parser *parser, const char *name)
                            name, file->line, why);
             return false;
         }
+    parser->is_file = false;
     return true;
 }
 
@@ -1412,6 +1433,11 @@ static bool check_patterns(struct parser *parser)
     return true;
 }
 
+static bool stores_files(const struct pf_opts *opts)
+{
+    return opts->handler == PF_OPTS_DIR || opts->handler == PF_OPTS_EXEC_EACH;
+}
+
 /* What no single option can tell.  Returns what is wrong, or NULL. */
 static const char *check_together(const struct pf_opts *opts)
 {
@@ -1425,6 +1451,10 @@ static const char *check_together(const struct pf_opts *opts)
         return "standard input can be read as a list only once";
     if (opts->credentials != NULL && opts->bearer != NULL)
         return "--user and --bearer both say who asks";
+    if (opts->dir.reserve_bytes > 0 && !stores_files(opts))
+        return "--disk-reserve is for handlers that store files";
+    if (opts->dir.content_disposition && !stores_files(opts))
+        return "--content-disposition is for handlers that store files";
     if (opts->engine.deny_private && opts->engine.proxy != NULL)
         return "--deny-private cannot see what a proxy connects to";
     if (opts->engine.key != NULL && opts->engine.cert == NULL)
@@ -1625,8 +1655,8 @@ void pf_opts_print_help(FILE *out, bool all)
             name, name, name, name, name, all ? "" : "\nOptions:\n");
     print_options(out, all);
     if (all)
-        fputs("\nEach option without a value, but for the last four, has "
-              "a --no- form.\n"
+        fputs("\nEach option without a value has a --no- form, but for -4, "
+              "-6 and the last four.\n"
               "Durations: 10, 10s, 500ms, 5m, 1h.  Sizes: 4096, 64k, 10M, "
               "2G.\n"
               "A line of a list is a URL, which may be followed by fields, "

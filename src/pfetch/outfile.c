@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char STANDARD_OUTPUT[] = "standard output";
+
 /* --- writing -------------------------------------------------------------- */
 
 int pf_outfile_fail(struct pf_outfile *out, struct pfetch_failure *why,
@@ -110,24 +112,15 @@ int pf_outfile_mend(struct pf_outfile *out, struct pfetch_failure *why)
     if (out->fd < 0 || fstat(out->fd, &status) != 0 ||
         !S_ISREG(status.st_mode) || status.st_size == 0)
         return 0;
-    int fd = open(out->name, O_RDONLY | O_CLOEXEC);
+    bool is_stdout = strcmp(out->name, STANDARD_OUTPUT) == 0;
+    if (is_stdout && (fcntl(out->fd, F_GETFL) & O_APPEND) == 0)
+        return 0; /* where it stands is the caller's affair */
+    int fd = open(is_stdout ? "/dev/stdout" : out->name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0; /* may be written but not read: then we do not know */
     ssize_t got = pread(fd, &last, 1, status.st_size - 1);
     (void)close(fd); /* only read from */
     return got == 1 && last != '\n' ? pf_outfile_write(out, "\n", 1, why) : 0;
-}
-
-static int open_standard_output(struct pf_outfile *out,
-                                struct pfetch_failure *why)
-{
-    out->name = "standard output";
-    out->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    if (out->fd >= 0)
-        return 0;
-    pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "standard output: %s",
-                       strerror(errno));
-    return -1;
 }
 
 int pf_outfile_open(struct pf_outfile *out, const char *file, mode_t mode,
@@ -136,10 +129,13 @@ int pf_outfile_open(struct pf_outfile *out, const char *file, mode_t mode,
     struct stat status;
 
     *out = (struct pf_outfile){.name = file, .fd = -1};
-    if (strcmp(file, "-") == 0)
-        return open_standard_output(out, why);
-    out->fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC,
-                   mode);
+    if (strcmp(file, "-") == 0) {
+        out->name = file = STANDARD_OUTPUT;
+        out->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    } else {
+        out->fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY |
+                                 O_CLOEXEC, mode);
+    }
     if (out->fd < 0 || fstat(out->fd, &status) != 0) {
         pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "%.150s: cannot open: %s",
                            file, strerror(errno));

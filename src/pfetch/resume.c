@@ -413,7 +413,8 @@ static bool take_line(struct pf_resume *resume, char *line, size_t size)
     if (record.url == NULL || record.status == NULL)
         return true; /* one that stands for lines not read */
     if (strcmp(record.status, "ok") == 0)
-        return record.bytes < 0 || keep_ok(resume, &record);
+        return (record.bytes < 0 && resume->by_path) /* it has no file */
+               || keep_ok(resume, &record);
     if (strcmp(record.status, "failed") != 0)
         return true;
     struct entry *entry = add(resume, make_key(KEY_FAILED, record.url, ""));

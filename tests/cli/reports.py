@@ -101,6 +101,61 @@ def failed_is_no_list(tmp):
 
 
 @tap.case
+def reports_are_not_what_the_handler_writes(tmp):
+    "an archive or standard output that is a report, too: status 2"
+    with common.server() as server:
+        lines = [server.url("/a"), server.url("/status=404/b")]
+        for handler in (f"tar:{tmp}/x.tar", f"warc:{tmp}/x.warc", "stdout",
+                        "tar:-"):
+            name = tmp / ("out.txt" if handler in ("stdout", "tar:-")
+                          else handler.partition(":")[2])
+            for option in ("--results", "--failed"):
+                with open(tmp / "out.txt", "ab") as output:
+                    done = fetch(tmp, "--handler", handler, option, name,
+                                 lines=lines, results=None, stdout=output,
+                                 stderr=subprocess.PIPE)
+                check_same((handler, option, done.status),
+                           (handler, option, 2))
+                assert "goes to this file" in done.err, done.err
+                assert not name.exists() or name.stat().st_size == 0
+        check_same(server.log(), [])
+
+
+@tap.case
+def failed_does_not_empty_what_resume_reads(tmp):
+    "--resume-from FILE --failed FILE: status 2, the file is untouched"
+    (tmp / "r").write_text('{"status":"ok"}\n')
+    done = fetch(tmp, "--resume-from", tmp / "r", "--failed", f"{tmp}/./r",
+                 lines=["http://127.0.0.1:9/"])
+    check_same(done.status, 2)
+    check_same((tmp / "r").read_text(), '{"status":"ok"}\n')
+
+
+@tap.case
+def results_on_standard_output_is_no_list(tmp):
+    "> LIST or >> LIST with --results -: status 2"
+    common.write_list(tmp / "list", ["http://127.0.0.1:9/"])
+    with open(tmp / "list", "ab") as output:
+        done = fetch(tmp, "--results", "-", "-i", tmp / "list", results=None,
+                     stdout=output, stderr=subprocess.PIPE)
+    check_same(done.status, 2)
+    assert "is a list" in done.err, done.err
+
+
+@tap.case
+def a_torn_line_on_standard_output(tmp):
+    "--results - >> FILE: the record has a line of its own"
+    (tmp / "r").write_text('{"torn')
+    with common.server() as server, open(tmp / "r", "ab") as output:
+        check_same(fetch(tmp, "--results", "-", lines=[server.url("/a")],
+                         results=None, stdout=output,
+                         stderr=subprocess.PIPE).status, 0)
+    lines = (tmp / "r").read_text().splitlines()
+    check_same(len(lines), 2)
+    check_same(json.loads(lines[1])["status"], "ok")
+
+
+@tap.case
 def failed_after_an_early_end(tmp):
     "cut off and not attempted lines are in it; lines not read are not"
     with common.server() as server:
@@ -344,6 +399,30 @@ def resume_without_files(tmp):
                      "--resume-from", tmp / "r2", lines=lines)
         check_same(statuses(done), ["skipped"] * 15 + ["ok"] * 5)
         check_same(server.stats()["requests"], 5)
+
+
+@tap.case
+def resume_of_head(tmp):
+    "--head: what has answered is not asked again, though it has no bytes"
+    with common.server() as server:
+        lines = [server.url("/a"), server.url("/status=404/b")]
+        fetch(tmp, "--head", lines=lines, results="r1")
+        fetch(tmp, "--head", "--resume-from", tmp / "r1", lines=lines)
+        check_same(sorted(e["path"] for e in server.log()),
+                   ["/a", "/status=404/b", "/status=404/b"])
+
+
+@tap.case
+def resume_goes_by_path_with_exec_each(tmp):
+    "a file of that name that is somebody else's is not what was recorded"
+    with common.server() as server:
+        url = server.url("/size=10/a")
+        command = ("--handler", "exec-each:true", "--exist", "overwrite")
+        check_same(fetch(tmp, *command, lines=[url + "\tout=one"]).status, 0)
+        (tmp / "out/two").write_text("0123456789")
+        done = fetch(tmp, *command, "--resume-from", tmp / "results",
+                     lines=[url + "\tout=two"], results="r2")
+        check_same(done.records[1]["status"], "ok")
 
 
 @tap.case

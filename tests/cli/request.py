@@ -75,7 +75,10 @@ def bad_tokens_and_pairs_are_usage_errors(tmp):
                     (f"--netrc={tmp}/none",), ("--resolve", "a:b"),
                     ("--resolve", "a:0:1.2.3.4"), ("--tls-min", "1.4"),
                     ("--deny-private", "-x", "http://p.example"),
-                    ("--host", f"h=user={CANARY}")):
+                    ("--host", f"h=user={CANARY}"),
+                    ("--host", f"h=usr=me:{CANARY}"),
+                    ("--host", f"=user=me:{CANARY}"),
+                    ("--host", f"h,user=me:{CANARY}")):
         done = fetch(tmp, *options, lines=["http://127.0.0.1:9/"])
         check_same((options, done.status), (options, 2))
         assert CANARY not in done.err, done.err
@@ -94,6 +97,58 @@ def a_user_for_one_host(tmp):
                             url("127.0.0.2", "me:two,three"),
                             url("127.0.0.3", "all:one")])
         check_same(done.status, 0)
+
+
+@tap.case
+def a_bearer_is_not_for_whom_has_a_user(tmp):
+    "--host HOST=user= and a user part of a URL are sent instead"
+    with common.server(bind="0.0.0.0") as server:
+        own = server.url("/auth=a:b/x", host="127.0.0.3")
+        done = fetch(tmp, "--bearer", "t", "--host", "127.0.0.2=user=me:two",
+                     lines=[server.url("/needheader=Authorization:Bearer%20t/"
+                                       "y"),
+                            server.url("/auth=me:two/z", host="127.0.0.2"),
+                            own.replace("//", "//a:b@")])
+        check_same(done.status, 0)
+
+
+@tap.case
+def the_command_line_says_who_asks(tmp):
+    "-u or --bearer there stand instead of either in the configuration file"
+    with common.server() as server:
+        bearer = server.url("/needheader=Authorization:Bearer%20t/x")
+        pair = server.url("/auth=a:b/x")
+        for i, (line, option, value, url) in enumerate((
+                ("user c:d", "--bearer", "t", bearer),
+                ("bearer u", "-u", "a:b", pair),
+                ("bearer u", "--bearer", "t", bearer),
+                ("user c:d", "-u", "a:b", pair))):
+            (tmp / "config").write_text(line + "\n")
+            check_same(fetch(tmp, "--config", tmp / "config", option, value,
+                             lines=[url], out=f"o{i}", results=None).status,
+                       0)
+        (tmp / "config").write_text("user c:d\nbearer u\n")
+        check_same(fetch(tmp, "--config", tmp / "config",
+                         lines=[pair], results=None).status, 2)
+        (tmp / "config").write_text(f"user:me:{CANARY}\n")
+        done = fetch(tmp, "--config", tmp / "config", lines=[pair],
+                     results=None)
+        check_same(done.status, 2)
+        assert CANARY not in done.err, done.err
+
+
+@tap.case
+def headers_without_a_value(tmp):
+    "'Name;' is sent empty; 'Name:' leaves out what would be sent by itself"
+    with common.server() as server:
+        for i, (header, path, status) in enumerate((
+                ("X-Foo;", "/refuseheader=X-Foo/a", 1),
+                ("X-Foo:", "/refuseheader=X-Foo/a", 0),
+                ("Accept:", "/refuseheader=Accept/a", 0))):
+            check_same((header, fetch(tmp, "-H", header,
+                                      lines=[server.url(path)], out=f"o{i}",
+                                      results=None).status),
+                       (header, status))
 
 
 @tap.case

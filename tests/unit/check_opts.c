@@ -441,7 +441,7 @@ START_TEST(faults_of_the_file_have_a_line)
     refuse_config("-t 4", "1: no long option '-t'");
     refuse_config("thread 4", "1: no long option 'thread'");
     refuse_config("no-threads", "1: no long option 'no-threads'");
-    refuse_config("http://h/", "1: no long option 'http://h/'");
+    refuse_config("http://h/", "1: no long option 'http'");
     refuse_config("threads", "1: --threads: needs a value");
     refuse_config("insecure no",
                   "1: --insecure: takes no value; its opposite is "
