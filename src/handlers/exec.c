@@ -118,6 +118,7 @@ struct exec {
     char last_death[LINE_BYTES];
     char bad_end[LINE_BYTES]; /* of the first that has ended badly when it
                              * should end; "": none */
+    const struct pfetch *run;
     bool is_stopped;        /* the run was, and its grace time is over */
     bool is_ending;         /* done() was called */
     bool is_asleep;         /* the watcher sleeps until it is woken */
@@ -445,31 +446,32 @@ static void bury(struct exec *exec, struct process *p)
         pfetch_settle(left[i].job, PFETCH_FAIL, &why);
 }
 
-/* Whether somebody still waits for an answer of a run that was stopped. */
-static bool is_stopped_locked(const struct exec *exec)
+/* Whether there is something for which a stop makes a difference.  The run is
+ * there then. */
+static bool is_busy_locked(const struct exec *exec)
 {
     for (unsigned i = 0; i < exec->jobs; i++)
-        if (exec->processes[i].count > 0
-            && pfetch_job_is_stopped(exec->processes[i].given[0].job))
+        if (exec->processes[i].count > 0)
             return true;
-    return false;
+    return exec->is_ending;
 }
 
-/* polled: its output, and its end. */
+/* polled: its output, and its end; nothing has happened to one that is gone. */
 static void look_at(struct exec *exec, struct process *p,
                     const struct pollfd *polled)
 {
     enum state state;
     int64_t ms;
 
+    /* First, since it may be what makes it leave. */
+    if (polled[0].revents != 0)
+        read_answers(exec, p);
     pf_watch_lock(&exec->watch);
     state = p->state;
     ms = exec->is_stopped ? STOP_MS : exec->is_ending ? END_MS : LEAVE_MS;
     pf_watch_unlock(&exec->watch);
     if (state == GONE)
         return;
-    if (polled[0].revents != 0)
-        read_answers(exec, p);
     if (state == LEAVING)
         pf_child_expect_end(&p->child, ms); /* from the first time on */
     if (((polled[1].revents != 0 || p->child.exit_fd < 0)
@@ -502,7 +504,7 @@ static int prepare_locked(struct exec *exec)
                                      .events = POLLIN };
         polled[1] = (struct pollfd){ .fd = is_there ? p->child.exit_fd : -1,
                                      .events = POLLIN };
-        if (is_there && p->count > 0)
+        if (is_there && (p->count > 0 || exec->is_ending))
             timeout_ms = earlier(timeout_ms, PF_WATCH_LOOK_MS);
         if (p->state == LEAVING)
             timeout_ms = earlier(timeout_ms, pf_child_timeout_ms(&p->child));
@@ -528,7 +530,8 @@ static void *watch(void *arg)
 
     for (;;) {
         pf_watch_lock(&exec->watch);
-        if (!exec->is_stopped && is_stopped_locked(exec))
+        if (!exec->is_stopped && is_busy_locked(exec)
+            && pfetch_is_stopped(exec->run))
             stop_locked(exec);
         if (is_over_locked(exec)) {
             pf_watch_unlock(&exec->watch);
@@ -600,8 +603,7 @@ static enum pfetch_reply choose(struct exec *exec, struct pfetch_failure *why)
 
     pf_watch_lock(&exec->watch);
     for (;;) {
-        if (exec->is_stopped
-            || pfetch_job_is_stopped(exec->fed.body.job)) {
+        if (exec->is_stopped || pfetch_is_stopped(exec->run)) {
             stop_locked(exec);
             pf_watch_unlock(&exec->watch);
             pf_watch_ring(&exec->watch);
@@ -653,7 +655,7 @@ static enum pfetch_reply wait_for_reader(struct exec *exec,
 
     if (poll(&pollfd, 1, PF_WATCH_LOOK_MS) > 0)
         return PFETCH_GO;
-    if (pfetch_job_is_stopped(exec->fed.body.job))
+    if (pfetch_is_stopped(exec->run))
         return fail_stopped(exec, why);
     /* It may have ended and left the pipe to somebody.  The watcher would not
      * look by itself where there is no exit_fd. */
@@ -714,6 +716,15 @@ static enum pfetch_reply feed(struct exec *exec, const void *data,
 }
 
 /* --- the handler ----------------------------------------------------------- */
+
+static void start(void *self, const struct pfetch *run)
+{
+    struct exec *exec = self;
+
+    pf_watch_lock(&exec->watch);
+    exec->run = run;
+    pf_watch_unlock(&exec->watch);
+}
 
 static enum pfetch_reply begin(void *self, struct pfetch_job *job,
                                const struct pfetch_response *response,
@@ -794,15 +805,9 @@ static enum pfetch_reply end(void *self, struct pfetch_job *job,
     struct exec *exec = self;
     enum pfetch_reply reply;
 
-    if (exec->fed.process == NULL) {
-        if (record->status != PFETCH_STATUS_OK && pfetch_job_is_stopped(job)) {
-            pf_watch_lock(&exec->watch);
-            stop_locked(exec);
-            pf_watch_unlock(&exec->watch);
-            pf_watch_ring(&exec->watch);
-        }
+    (void)job;
+    if (exec->fed.process == NULL)
         return PFETCH_GO; /* it never began */
-    }
     if (record->status != PFETCH_STATUS_OK) {
         cut(exec);
         return PFETCH_GO;
@@ -956,8 +961,8 @@ int pfetch_exec_create(struct pfetch_handler *handler,
         return error;
     }
     *handler = (struct pfetch_handler){
-        .self = exec, .begin = begin, .take = take, .end = end, .done = done,
-        .serial = true,
+        .self = exec, .start = start, .begin = begin, .take = take,
+        .end = end, .done = done, .serial = true,
     };
     return 0;
 }

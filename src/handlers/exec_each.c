@@ -12,7 +12,8 @@
  *
  * A place is waited for before the file gets its name.  So when a stop comes
  * first, the file is dropped, and the next run fetches it and runs the command;
- * a file that is there has had its command started.
+ * likewise when the command cannot be started, which ends the run.  So a file
+ * that is there has had its command started.
  */
 #include "config.h"
 
@@ -57,6 +58,7 @@ struct each {
     size_t env_count;
     unsigned jobs;
     struct place *places;
+    const struct pfetch *run; /* since start(); nothing runs before */
 
     struct pf_watch watch;  /* its lock guards: */
     unsigned running;
@@ -212,7 +214,7 @@ static void look_at(struct each *each, struct place *place, bool is_ended)
     pf_watch_unlock(&each->watch);
     if (job == NULL)
         return;
-    if (child->deadline_ms == INT64_MAX && pfetch_job_is_stopped(job))
+    if (child->deadline_ms == INT64_MAX && pfetch_is_stopped(each->run))
         pf_child_expect_end(child, STOP_MS);
     if (!((is_ended || child->exit_fd < 0) && pf_child_has_ended(child))
         && pf_child_press(child))
@@ -282,6 +284,13 @@ static void *watch(void *arg)
 
 /* --- the handler ----------------------------------------------------------- */
 
+static void start(void *self, const struct pfetch *run)
+{
+    struct each *each = self;
+
+    each->run = run;
+}
+
 static enum pfetch_reply plan(void *self, struct pfetch_job *job,
                               struct pfetch_failure *why)
 {
@@ -319,14 +328,13 @@ static enum pfetch_reply take(void *self, struct pfetch_job *job,
 
 /* A place in which nothing runs; NULL: the run was stopped before there was
  * one. */
-static struct place *wait_for_place(struct each *each,
-                                    const struct pfetch_job *job)
+static struct place *wait_for_place(struct each *each)
 {
     struct place *free_place = NULL;
     bool is_stopped;
 
     pf_watch_lock(&each->watch);
-    while (!(is_stopped = pfetch_job_is_stopped(job))
+    while (!(is_stopped = pfetch_is_stopped(each->run))
            && each->running == each->jobs)
         pf_watch_wait(&each->watch);
     for (unsigned i = 0; !is_stopped && free_place == NULL; i++)
@@ -352,6 +360,16 @@ static enum pfetch_reply drop(struct each *each, struct pfetch_job *job,
     return PFETCH_FAIL;
 }
 
+/* It has its name already, and would count as done. */
+static void remove_file(const struct each *each, const struct pfetch_job *job)
+{
+    char *path = make_path(each, pfetch_job_path(job));
+
+    if (path != NULL)
+        (void)unlink(path); /* else a later run leaves the command out */
+    free(path);
+}
+
 static enum pfetch_reply run_command(struct each *each, struct place *place,
                                      struct pfetch_job *job,
                                      const struct pfetch_record *record,
@@ -362,8 +380,11 @@ static enum pfetch_reply run_command(struct each *each, struct place *place,
     if (error != 0) {
         pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "cannot start %.100s: %s",
                            NAME(each), strerror(error));
-        /* What is run may be the file itself. */
-        return count_braces(NAME(each)) > 0 ? PFETCH_FAIL : PFETCH_BROKEN;
+        /* What is run may be the file itself: that is this file's fault. */
+        if (count_braces(NAME(each)) > 0)
+            return PFETCH_FAIL;
+        remove_file(each, job);
+        return PFETCH_BROKEN;
     }
     pf_watch_lock(&each->watch);
     place->job = job;
@@ -383,7 +404,7 @@ static enum pfetch_reply end(void *self, struct pfetch_job *job,
 
     if (record->status != PFETCH_STATUS_OK)
         return each->dir.end(each->dir.self, job, record, why);
-    place = wait_for_place(each, job);
+    place = wait_for_place(each);
     if (place == NULL)
         return drop(each, job, record, why);
     reply = each->dir.end(each->dir.self, job, record, why);
@@ -576,8 +597,8 @@ int pfetch_exec_each_create(struct pfetch_handler *handler,
         return error;
     }
     *handler = (struct pfetch_handler){
-        .self = each, .plan = plan, .resume = resume, .begin = begin,
-        .take = take, .end = end, .done = done,
+        .self = each, .start = start, .plan = plan, .resume = resume,
+        .begin = begin, .take = take, .end = end, .done = done,
     };
     return 0;
 }

@@ -224,11 +224,10 @@ static enum pfetch_reply fail_format(struct tar *tar, const char *path,
     return PFETCH_BROKEN;
 }
 
-static int write_header(struct tar *tar, const char *path,
-                        const struct pfetch_response *response)
+static int write_header(struct tar *tar, const char *path, int64_t length,
+                        time_t mtime)
 {
     struct archive_entry *entry = archive_entry_clear(tar->entry);
-    bool is_dated = tar->remote_time && response->last_modified_unix != -1;
     locale_t before = (locale_t)0;
     int result;
 
@@ -239,10 +238,8 @@ static int write_header(struct tar *tar, const char *path,
     archive_entry_set_gid(entry, 0);
     archive_entry_set_uname(entry, "root");
     archive_entry_set_gname(entry, "root");
-    archive_entry_set_size(entry, response->length_bytes);
-    archive_entry_set_mtime(
-        entry, is_dated ? (time_t)response->last_modified_unix : time(NULL),
-        0);
+    archive_entry_set_size(entry, length);
+    archive_entry_set_mtime(entry, mtime, 0);
     if (tar->utf8 != (locale_t)0)
         before = uselocale(tar->utf8);
     result = archive_write_header(tar->format, entry);
@@ -270,14 +267,16 @@ static int64_t round_up(int64_t bytes)
     return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
 }
 
-/* What a member takes at most: one whose name does not fit into ustar has a
- * pax header with a record for it. */
-static int64_t member_bytes(const char *path, int64_t length)
+/* What a member takes at most: one whose name, length or time does not fit
+ * into ustar has a pax header with records for them.  (The format has room for
+ * later times; libarchive uses 31 bits of it.) */
+static int64_t member_bytes(const char *path, int64_t length, time_t mtime)
 {
     int64_t name_bytes = (int64_t)strlen(path);
     int64_t bytes = BLOCK_BYTES + round_up(length);
     bool is_plain = name_bytes <= USTAR_NAME_BYTES
-                    && length < USTAR_LENGTH_BYTES;
+                    && length < USTAR_LENGTH_BYTES
+                    && mtime >= 0 && mtime < INT32_MAX;
 
     for (const char *c = path; *c != '\0'; c++)
         is_plain = is_plain && (unsigned char)*c < 0x80;
@@ -286,18 +285,26 @@ static int64_t member_bytes(const char *path, int64_t length)
 }
 
 /* Ends the shard if the member would make it too long.  0 or an errno. */
-static int make_room(struct tar *tar, const char *path, int64_t length)
+static int make_room(struct tar *tar, const char *path, int64_t length,
+                     time_t mtime)
 {
     int error;
 
     if (tar->split_bytes == 0 || tar->members == 0
-        || tar->bytes + member_bytes(path, length) <= tar->split_bytes)
+        || tar->bytes + member_bytes(path, length, mtime) <= tar->split_bytes)
         return 0;
     error = pf_volume_close(&tar->volume);
     return error != 0 ? error : open_shard(tar);
 }
 
 /* --- the handler --------------------------------------------------------- */
+
+static void start(void *self, const struct pfetch *run)
+{
+    struct tar *tar = self;
+
+    pf_volume_start(&tar->volume, run);
+}
 
 static enum pfetch_reply plan(void *self, struct pfetch_job *job,
                               struct pfetch_failure *why)
@@ -314,13 +321,16 @@ static enum pfetch_reply begin(void *self, struct pfetch_job *job,
 {
     struct tar *tar = self;
     const char *path = pfetch_job_path(job);
-    int error = make_room(tar, path, response->length_bytes);
+    bool is_dated = tar->remote_time && response->last_modified_unix != -1;
+    time_t mtime = is_dated ? (time_t)response->last_modified_unix
+                            : time(NULL);
+    int error = make_room(tar, path, response->length_bytes, mtime);
 
     (void)offset; /* 0: plan() asks for the whole */
     if (error != 0)
         return pf_volume_failure(tar->shard_name, "create", error, why);
     tar->is_in_member = true;
-    if (write_header(tar, path, response) != 0)
+    if (write_header(tar, path, response->length_bytes, mtime) != 0)
         return fail_format(tar, path, why);
     return PFETCH_GO;
 }
@@ -477,8 +487,8 @@ static int create(struct pfetch_handler *handler,
         return error;
     }
     *handler = (struct pfetch_handler){
-        .self = tar, .plan = plan, .begin = begin, .take = take, .end = end,
-        .done = done, .serial = true,
+        .self = tar, .start = start, .plan = plan, .begin = begin,
+        .take = take, .end = end, .done = done, .serial = true,
     };
     return 0;
 }

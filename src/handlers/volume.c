@@ -21,7 +21,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,27 +33,22 @@ enum {
 
 /* --- bytes of the file --------------------------------------------------- */
 
-/* Waits until standard output, which somebody has made non-blocking, takes
- * more. */
-static void wait_for_room(int fd)
-{
-    struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
-
-    (void)poll(&poll_fd, 1, -1); /* write() tells what is wrong */
-}
-
 static int write_at(struct pf_volume *v, int64_t at, const void *data,
                     size_t size)
 {
     const unsigned char *from = data;
 
-    while (size > 0) {
-        ssize_t n = v->is_stream ? write(v->fd, from, size)
-                                 : pwrite(v->fd, from, size, (off_t)at);
+    if (v->is_stream) {
+        int error = pf_stream_write(&v->stream, data, size);
 
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            wait_for_room(v->fd);
-        else if (n < 0 && errno != EINTR)
+        if (error != 0)
+            v->cut = error;
+        return error;
+    }
+    while (size > 0) {
+        ssize_t n = pwrite(v->fd, from, size, (off_t)at);
+
+        if (n < 0 && errno != EINTR)
             return errno;
         if (n > 0) {
             from += n;
@@ -157,6 +151,7 @@ static int pack_end(struct pf_volume *v, enum pf_pack_kind kind,
 void pf_volume_init(struct pf_volume *v)
 {
     *v = (struct pf_volume){ .fd = -1 };
+    v->stream.fd = v->stream.given_fd = -1;
 }
 
 static int open_file(struct pf_volume *v)
@@ -164,6 +159,7 @@ static int open_file(struct pf_volume *v)
     if (strcmp(v->name, "-") == 0) {
         v->is_stream = true;
         v->fd = STDOUT_FILENO;
+        pf_stream_init(&v->stream, v->fd);
         return 0;
     }
     v->fd = open(v->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY,
@@ -203,16 +199,21 @@ int pf_volume_open(struct pf_volume *v, const char *name,
     return error;
 }
 
+void pf_volume_start(struct pf_volume *v, const struct pfetch *run)
+{
+    v->stream.run = run;
+}
+
 /* --- members ------------------------------------------------------------- */
 
 int pf_volume_write(struct pf_volume *v, const void *data, size_t size)
 {
-    return v->is_cut ? EIO : pf_pack_write(v->pack, data, size);
+    return v->cut != 0 ? v->cut : pf_pack_write(v->pack, data, size);
 }
 
 int pf_volume_hold(struct pf_volume *v, const void *data, size_t size)
 {
-    int error = v->is_cut ? EIO : pf_pack_store(v->pack, data, size);
+    int error = v->cut != 0 ? v->cut : pf_pack_store(v->pack, data, size);
 
     v->hold_at = v->whole + v->member_bytes - (int64_t)size;
     return error;
@@ -246,7 +247,7 @@ int pf_volume_replace(struct pf_volume *v, const void *data, size_t size)
 
 int pf_volume_end_stream(struct pf_volume *v)
 {
-    return v->is_cut ? EIO : pf_pack_end(v->pack);
+    return v->cut != 0 ? v->cut : pf_pack_end(v->pack);
 }
 
 /* Brings the end of the member, and then its head, into the file. */
@@ -263,7 +264,7 @@ static int settle(struct pf_volume *v)
 
 int pf_volume_commit(struct pf_volume *v)
 {
-    int error = v->is_cut ? EIO : pf_pack_flush(v->pack);
+    int error = v->cut != 0 ? v->cut : pf_pack_flush(v->pack);
     int64_t size = v->member_bytes, file_bytes;
 
     if (error == 0 && !v->is_stream)
@@ -283,9 +284,9 @@ int pf_volume_commit(struct pf_volume *v)
 
 void pf_volume_abort(struct pf_volume *v)
 {
-    if (v->is_cut || v->fd < 0)
+    if (v->cut != 0 || v->fd < 0)
         return;
-    v->is_cut = true;
+    v->cut = EIO;
     /* Should it fail, there is something behind the end, which readers do
      * not look at. */
     if (!v->is_stream)
@@ -296,6 +297,7 @@ void pf_volume_abort(struct pf_volume *v)
 
 static void free_volume(struct pf_volume *v)
 {
+    pf_stream_fini(&v->stream);
     pf_pack_free(v->pack);
     free(v->buffer);
     free(v->name);
@@ -308,7 +310,7 @@ int pf_volume_close(struct pf_volume *v)
 
     if (v->name == NULL)
         return 0;
-    if (v->is_stream && !v->is_cut) {
+    if (v->is_stream && v->cut == 0) {
         error = put_end(v);
         if (error == 0)
             error = spill(v);
@@ -358,6 +360,11 @@ static const char *find_remedy(int error)
 enum pfetch_reply pf_volume_failure(const char *name, const char *doing,
                                     int error, struct pfetch_failure *why)
 {
+    if (error == ECANCELED) {
+        pfetch_failure_set(why, PFETCH_CLASS_STOPPED,
+                           "stopped while nobody read standard output");
+        return PFETCH_FAIL;
+    }
     pfetch_failure_set(why, PFETCH_CLASS_LOCAL, "cannot %s %.120s: %s%s",
                        doing, strcmp(name, "-") == 0 ? "standard output"
                                                      : name,

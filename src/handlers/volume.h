@@ -7,7 +7,8 @@
  * member that is being added, or was not completed, is not part of it.
  *
  * Standard output grows too, but cannot be changed any more: a member that is
- * not completed leaves it cut short, and its end comes when it is closed.
+ * not completed leaves it cut short, and its end comes when it is closed.  A
+ * stop ends the wait for who reads it: ECANCELED.
  *
  * One thread at a time.  Functions return 0 or an errno; after an error only
  * pf_volume_abort(), _close() and _remove() are of use.
@@ -19,6 +20,7 @@
 
 #include "pack.h"
 #include "pfetch.h"
+#include "stream.h"
 
 enum { PF_VOLUME_END_BYTES = 1024 };
 
@@ -26,7 +28,9 @@ struct pf_volume {
     char *name;              /* heap; NULL: not open */
     int fd;
     bool is_stream;          /* standard output */
-    bool is_cut;             /* a member was not completed: that was all */
+    struct pf_stream stream; /* over it */
+    int cut;                 /* an errno: a member was not completed, and that
+                              * was all; 0 */
     struct pf_pack *pack;
     unsigned char end[PF_VOLUME_END_BYTES]; /* packed: follows the stream */
     size_t end_size;
@@ -50,6 +54,9 @@ void pf_volume_init(struct pf_volume *volume);
  * its own, see pf_volume_end_stream().  name and end are copied. */
 int pf_volume_open(struct pf_volume *volume, const char *name,
                    enum pf_pack_kind kind, const void *end, size_t end_size);
+
+/* Whose stop is looked at from now on. */
+void pf_volume_start(struct pf_volume *volume, const struct pfetch *run);
 
 /* Bytes of the member being added. */
 int pf_volume_write(struct pf_volume *volume, const void *data, size_t size);
@@ -76,7 +83,8 @@ int pf_volume_close(struct pf_volume *volume);
 /* Closes it and removes the file: it was of no use. */
 void pf_volume_remove(struct pf_volume *volume);
 
-/* What such an error means, in words: class local.  Returns PFETCH_BROKEN. */
+/* What such an error means, in words: class local, and PFETCH_BROKEN;
+ * ECANCELED is class stopped, and PFETCH_FAIL. */
 enum pfetch_reply pf_volume_failure(const char *name, const char *doing,
                                     int error, struct pfetch_failure *why);
 

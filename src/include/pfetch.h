@@ -23,8 +23,9 @@
  * process.
  *
  * The library never prints, never exits, never reads the environment (libcurl
- * does, for the proxy variables, unless options.proxy is set) and installs no
- * signal handler; its threads block all signals.  THE CALLER IGNORES SIGPIPE:
+ * does, for the proxy variables, unless options.proxy is set; and handlers that
+ * start processes do, for these) and installs no signal handler; its threads
+ * block all signals.  THE CALLER IGNORES SIGPIPE:
  * a connection closed by a server would otherwise kill the process
  * (libcurl-thread(3)).  Call curl_global_init() or pfetch_global_init()
  * before other threads start.
@@ -235,10 +236,6 @@ int pfetch_job_if_changed(struct pfetch_job *job, const char *validator);
  * run is ending, do not go on. */
 bool pfetch_job_has_digest(const struct pfetch_job *job);
 int pfetch_job_digest(struct pfetch_job *job, const void *data, size_t size);
-/* Whether the run has been stopped and its grace time is over.  A callback
- * that waits for somebody else, such as the reader of a pipe, gives up then.
- * Any thread. */
-bool pfetch_job_is_stopped(const struct pfetch_job *job);
 
 /* The headers of the transfer that brought a body, for a handler that asks
  * for them.  Texts are not NUL-terminated; borrowed as the response is. */
@@ -306,8 +303,16 @@ enum pfetch_reply {
  * holds for every handler with options.ordered. */
 enum { PFETCH_SPOOL_PIECE_BYTES = 256 * 1024 };
 
+struct pfetch; /* a downloader; see below */
+
 struct pfetch_handler {
     void *self;
+
+    /* The downloader is there: run, for pfetch_is_stopped(), is valid until
+     * done() has returned or pfetch_free() is called.  By pfetch_create(),
+     * last: a downloader that cannot be created is never seen.  Before any
+     * callback about a job, but idle() may come before. */
+    void (*start)(void *self, const struct pfetch *run);
 
     /* Decide what must follow the order of the list: the name, and whether
      * it is there already.  Called in the order of pfetch_add(). */
@@ -367,6 +372,11 @@ struct pfetch_handler {
      * continued but fetched anew, so that it belongs to one exchange. */
     bool exchange;
 };
+
+/* Whether the run has been stopped and its grace time is over.  A callback
+ * that waits for somebody else, such as the reader of a pipe, gives up then.
+ * Any thread; never blocks. */
+bool pfetch_is_stopped(const struct pfetch *run);
 
 /* Settles a job whose end() answered PFETCH_PENDING: reply is PFETCH_GO,
  * PFETCH_FAIL or PFETCH_BROKEN, *why (copied; may be NULL with PFETCH_GO) the
@@ -527,8 +537,6 @@ static inline void pfetch_options_init(struct pfetch_options *options)
 }
 
 /* --- the downloader ------------------------------------------------------ */
-
-struct pfetch;
 
 /* curl_global_init(), for callers that do not otherwise know libcurl.  Call
  * it once, before other threads are started; pfetch_create() calls it too.

@@ -218,6 +218,10 @@ static inline void pfetch_exec_options_init(
  * get these, or ends with another status than 0 then, makes the run end as
  * broken.
  *
+ * The processes get our environment, which must not be changed while they may
+ * be started.  THE CALLER DOES NOT IGNORE SIGCHLD: nobody would learn how they
+ * have ended (waitpid(2)).
+ *
  * 0; PFETCH_ENOMEM; PFETCH_EINVAL or PFETCH_ETHREAD: *why has the class local
  * if something cannot be started here, none if an option is not usable.  The
  * processes run from here on. */
@@ -242,15 +246,18 @@ void pfetch_exec_free(struct pfetch_handler *handler);
  *   PFETCH_STATUS       "ok"
  *   PFETCH_HTTP_STATUS  PFETCH_BYTES  PFETCH_N   numbers
  *
- * A status other than 0 fails the job, class handler; the file stays.  It is
+ * A status other than 0 fails the job, class handler; the file stays.  When
+ * the command cannot be started the file goes, and the run ends as broken.  It is
  * not run for files that were there before, nor for what has failed.  Once the
  * grace time of a stop is over no more are started, and the files they would
  * have been for are dropped; those running have 1 s, then TERM, 500 ms later
  * KILL.
  *
- * A word such as -c before one with "{}" and more in it is refused: a file
- * name could then be code.  Errors as pfetch_exec_create() and
- * pfetch_dir_create(). */
+ * Environment and SIGCHLD as for pfetch_exec_create().
+ *
+ * A word with "{}" behind one such as -c is refused, because a file name could
+ * then be code (`wc -c -- {}` is not); so is dir->durable.  Errors as
+ * pfetch_exec_create() and pfetch_dir_create(). */
 int pfetch_exec_each_create(struct pfetch_handler *handler,
                             const struct pfetch_exec_options *options,
                             const struct pfetch_dir_options *dir,
@@ -288,7 +295,9 @@ static inline void pfetch_tar_options_init(struct pfetch_tar_options *options)
  *
  * The file is made here, and must not exist.  At every moment, even if the
  * process is killed or the disk is full, it is a complete archive of the
- * members whose records said ok.  A file that cannot be written ends the run
+ * members whose records said ok.  (If the process is killed while it adds one,
+ * a compressed one may have bytes behind its end, at which some readers grumble
+ * once they have read everything.)  A file that cannot be written ends the run
  * (PFETCH_BROKEN, class local).  If the run never came about, because
  * pfetch_create() failed, the file is removed by pfetch_tar_free().
  *

@@ -284,11 +284,6 @@ int pfetch_job_digest(struct pfetch_job *job, const void *data, size_t size)
     return 0;
 }
 
-bool pfetch_job_is_stopped(const struct pfetch_job *job)
-{
-    return pf_stop_is_abort(job->stop);
-}
-
 void pfetch_settle(struct pfetch_job *job, enum pfetch_reply reply,
                    const struct pfetch_failure *why)
 {

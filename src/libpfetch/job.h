@@ -19,7 +19,6 @@
 #include "heap.h"
 #include "response.h"
 #include "spool.h"
-#include "stop.h"
 #include "url.h"
 
 #include <stdatomic.h>
@@ -65,7 +64,6 @@ struct pfetch_job {
     struct pf_host *place_host;     /* whose places its place counts among;
                                      * the URL queue's; NULL: no URL */
     size_t queue_bytes;             /* what it counts for in the URL queue */
-    const struct pf_stop *stop;
     uint64_t seq;                   /* number in the order of adding, from 0 */
     int64_t added_us;
     bool is_planned;                /* plan() let it go: end() is owed */

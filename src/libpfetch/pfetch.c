@@ -639,6 +639,8 @@ int pfetch_create_sized(struct pfetch **out,
     error = start(pf, why);
     if (error != 0)
         goto out_parts;
+    if (handler.start != NULL)
+        handler.start(handler.self, pf);
     *out = pf;
     return 0;
 out_parts:
@@ -831,7 +833,6 @@ static int add(struct pfetch *pf, const struct pfetch_request *caller_request,
     }
     job->queue_bytes = pf_request_bytes(&request);
     job->results = &pf->results;
-    job->stop = &pf->stop;
     if (known == NULL && !parse_request(pf, job, &wrong))
         known = &wrong;
     error = may_wait ? pf_urlqueue_reserve(&pf->urls, job)
@@ -892,6 +893,11 @@ void pfetch_stop(struct pfetch *pf, int64_t grace_ms)
     pf_urlqueue_stop(&pf->urls);
     pf_block_pool_wake(&pf->pool);
     pf_limiter_wake(&pf->limiter);
+}
+
+bool pfetch_is_stopped(const struct pfetch *pf)
+{
+    return pf_stop_is_abort(&pf->stop);
 }
 
 /* What a stop has left in the URL queue. */

@@ -252,8 +252,10 @@ static int load_resume(struct run *run)
 
     if (opts->resume_from.count == 0)
         return EXIT_OK;
-    run->resume = pf_resume_create(opts->handler == PF_OPTS_DIR ||
-                                   opts->handler == PF_OPTS_EXEC_EACH);
+    run->resume = pf_resume_create(opts->engine.head ? PF_RESUME_HEAD
+                                   : pf_opts_stores_files(opts)
+                                       ? PF_RESUME_PATH
+                                       : PF_RESUME_BODY);
     if (run->resume == NULL) {
         pf_msg_error("%s", pfetch_strerror(PFETCH_ENOMEM));
         return EXIT_LOCAL;
@@ -570,8 +572,7 @@ static int start(struct run *run)
 static bool is_done_elsewhere(const struct run *run,
                               const struct pfetch_request *request)
 {
-    return run->resume != NULL && run->opts.handler != PF_OPTS_DIR &&
-           run->opts.handler != PF_OPTS_EXEC_EACH &&
+    return run->resume != NULL && !pf_opts_stores_files(&run->opts) &&
            pf_resume_has(run->resume, request, "", -1);
 }
 
@@ -671,8 +672,7 @@ static int conclude(struct run *run)
 {
     const struct pf_summary *summary = &run->summary;
     struct pf_ending ending = {
-        .noun = run->opts.handler == PF_OPTS_DIR ||
-                        run->opts.handler == PF_OPTS_EXEC_EACH ||
+        .noun = pf_opts_stores_files(&run->opts) ||
                         run->opts.handler == PF_OPTS_TAR
                     ? "file" : "URL",
         .dry_run = run->opts.engine.dry_run,
@@ -680,8 +680,7 @@ static int conclude(struct run *run)
         .stopped_by = name_stop(run),
         .unread = run->unread,
         .enough = is_enough(run),
-        .repeatable = run->opts.handler == PF_OPTS_DIR ||
-                      run->opts.handler == PF_OPTS_EXEC_EACH,
+        .repeatable = pf_opts_stores_files(&run->opts),
     };
     struct pfetch_counters counters = {0};
     struct pfetch_failure why;
@@ -770,6 +769,7 @@ int main(int argc, char **argv)
     (void)setlocale(LC_CTYPE, ""); /* else: only ASCII is printed as it is */
     /* A closed connection or pipe, and a file beyond the size limit, are
      * errors to be reported.  Both signals exist. */
+    (void)signal(SIGCHLD, SIG_DFL); /* ignored, it hides how children end */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
     pf_msg_init(argv[0], PF_NORMAL);

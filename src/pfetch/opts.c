@@ -1433,7 +1433,7 @@ static bool check_patterns(struct parser *parser)
     return true;
 }
 
-static bool stores_files(const struct pf_opts *opts)
+bool pf_opts_stores_files(const struct pf_opts *opts)
 {
     return opts->handler == PF_OPTS_DIR || opts->handler == PF_OPTS_EXEC_EACH;
 }
@@ -1451,9 +1451,9 @@ static const char *check_together(const struct pf_opts *opts)
         return "standard input can be read as a list only once";
     if (opts->credentials != NULL && opts->bearer != NULL)
         return "--user and --bearer both say who asks";
-    if (opts->dir.reserve_bytes > 0 && !stores_files(opts))
+    if (opts->dir.reserve_bytes > 0 && !pf_opts_stores_files(opts))
         return "--disk-reserve is for handlers that store files";
-    if (opts->dir.content_disposition && !stores_files(opts))
+    if (opts->dir.content_disposition && !pf_opts_stores_files(opts))
         return "--content-disposition is for handlers that store files";
     if (opts->engine.deny_private && opts->engine.proxy != NULL)
         return "--deny-private cannot see what a proxy connects to";
@@ -1553,7 +1553,7 @@ bool pf_opts_makes_dirs(const struct pf_opts *opts)
 {
     const char *template = opts->dir.name_template;
 
-    if (opts->handler != PF_OPTS_DIR && opts->handler != PF_OPTS_EXEC_EACH)
+    if (!pf_opts_stores_files(opts))
         return false;
     return opts->dir.fan_out > 0
            || (template == NULL ? opts->name == PFETCH_DIR_NAME_PATH

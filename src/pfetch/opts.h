@@ -94,6 +94,9 @@ enum pf_opts_action pf_opts_parse(struct pf_opts *opts, int argc, char **argv,
 /* Frees what pf_opts_parse() made, passwords wiped first. */
 void pf_opts_free(struct pf_opts *opts);
 
+/* Whether bodies become files in the output directory. */
+bool pf_opts_stores_files(const struct pf_opts *opts);
+
 /* Whether files go to directories below the output directory. */
 bool pf_opts_makes_dirs(const struct pf_opts *opts);
 

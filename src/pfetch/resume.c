@@ -47,7 +47,7 @@ struct segment {
 };
 
 struct pf_resume {
-    bool by_path;
+    enum pf_resume_rule rule;
     uint64_t ignored;
     char *url; /* heap: room for a masked one */
     size_t url_size;
@@ -384,8 +384,8 @@ static bool scan_record(char *line, struct record *record)
 
 static bool keep_ok(struct pf_resume *resume, const struct record *record)
 {
-    const char *path = resume->by_path && record->path != NULL ? record->path
-                                                               : "";
+    bool by_path = resume->rule == PF_RESUME_PATH && record->path != NULL;
+    const char *path = by_path ? record->path : "";
     struct entry *entry =
         find(resume, make_key(KEY_FAILED, record->url, ""));
 
@@ -413,8 +413,8 @@ static bool take_line(struct pf_resume *resume, char *line, size_t size)
     if (record.url == NULL || record.status == NULL)
         return true; /* one that stands for lines not read */
     if (strcmp(record.status, "ok") == 0)
-        return (record.bytes < 0 && resume->by_path) /* it has no file */
-               || keep_ok(resume, &record);
+        return (record.bytes < 0 && resume->rule != PF_RESUME_HEAD) ||
+               keep_ok(resume, &record);
     if (strcmp(record.status, "failed") != 0)
         return true;
     struct entry *entry = add(resume, make_key(KEY_FAILED, record.url, ""));
@@ -515,6 +515,7 @@ bool pf_resume_has(struct pf_resume *resume,
                    const struct pfetch_request *request, const char *path,
                    int64_t size_bytes)
 {
+    bool by_path = resume->rule == PF_RESUME_PATH;
     size_t room = 3 * strlen(request->url) + 16; /* all escaped, the mask */
 
     if (resume->url_size < room) {
@@ -528,7 +529,7 @@ bool pf_resume_has(struct pf_resume *resume,
                                     resume->url_size);
     const struct entry *failed = find(resume, make_key(KEY_FAILED, url, ""));
     const struct entry *entry =
-        find(resume, make_key(KEY_OK, url, resume->by_path ? path : ""));
+        find(resume, make_key(KEY_OK, url, by_path ? path : ""));
 
     if (entry == NULL || (failed != NULL && failed->size))
         return false;
@@ -542,12 +543,12 @@ bool pf_resume_has(struct pf_resume *resume,
 
 /* --- create and free ------------------------------------------------------ */
 
-struct pf_resume *pf_resume_create(bool by_path)
+struct pf_resume *pf_resume_create(enum pf_resume_rule rule)
 {
     struct pf_resume *resume = calloc(1, sizeof(*resume));
 
     if (resume != NULL)
-        resume->by_path = by_path;
+        resume->rule = rule;
     return resume;
 }
 

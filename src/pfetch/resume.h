@@ -20,9 +20,15 @@
 
 struct pf_resume;
 
-/* by_path: a URL is ok together with its path only.  NULL: out of memory.
- * pf_resume_free() accepts NULL. */
-struct pf_resume *pf_resume_create(bool by_path);
+/* What makes a URL done. */
+enum pf_resume_rule {
+    PF_RESUME_PATH, /* its body, under the same path */
+    PF_RESUME_BODY, /* its body */
+    PF_RESUME_HEAD  /* an answer, be it without body: that of --head */
+};
+
+/* NULL: out of memory.  pf_resume_free() accepts NULL. */
+struct pf_resume *pf_resume_create(enum pf_resume_rule rule);
 void pf_resume_free(struct pf_resume *resume);
 
 /* Reads a file of records to its end, behind those read before: later records

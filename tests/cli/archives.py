@@ -46,13 +46,13 @@ def need_warc(tmp, name):
     assert done.returncode == 0, done.stderr
 
 
-def urls_of(server, count):
+def urls_of(server, count, more=""):
     """Bodies of 0 bytes to 80 KB, and every 25th of more than one piece; all
     kinds of framing."""
     kinds = ("", f"/lastmod={DATE.replace(' ', '%20')}", "/chunked",
              "/nolength")
     return [server.url(f"/size={i * 997 % 80000 if i % 25 else i % 100 * 9000}"
-                       f"{kinds[i % 4]}/f{i}") for i in range(count)]
+                       f"{kinds[i % 4]}{more}/f{i}") for i in range(count)]
 
 
 def body_of(record):
@@ -237,6 +237,24 @@ def shards(tmp):
 
 
 @tap.case
+def shards_of_members_from_the_future(tmp):
+    "a time that needs a header of its own counts, too"
+    need_tar(tmp)
+    late = "/lastmod=" + "Sun, 01 Jan 2040 00:00:00 GMT".replace(" ", "%20")
+    with common.server() as server:
+        urls = [server.url(f"/size=512{late}/f{i}") for i in range(4)]
+        done = fetch(tmp, "--handler", f"tar:{tmp / 'shard.tar'}",
+                     "--tar-split", "4096", lines=urls)
+        check_same(done.status, 0)
+        names = []
+        for path in tmp.glob("shard*"):
+            assert path.stat().st_size <= 4096, (path, path.stat())
+            with tarfile.open(path) as archive:
+                names += archive.getnames()
+        check_same(sorted(names), [f"f{i}" for i in range(4)])
+
+
+@tap.case
 def shards_that_are_compressed(tmp):
     "the number stands before .tar.gz; one that is not reached is not made"
     need_tar(tmp, "a.tar.gz")
@@ -371,6 +389,25 @@ def interrupt(tmp, spec, number, finished=30, hanging=20):
                if "from_line" not in r]
     check_same(sum(is_ok(r) for r in records), finished)
     return records
+
+
+@tap.case
+def a_reader_of_the_archive_that_does_not_read(tmp):
+    "tar:- ends in time when it is stopped, and each line has its record"
+    need_tar(tmp)
+    with common.server() as server:
+        lines = [server.url(f"/size=1000000/p{i}") for i in range(20)]
+        with common.started(tmp, "--handler", "tar:-", "--grace", "100ms",
+                            lines=lines, stdout=subprocess.PIPE) as process:
+            server.wait(lambda stats: stats["requests"] > 5)
+            process.send_signal(signal.SIGTERM)
+            check_same(process.wait(4 * tap.SLOW), -signal.SIGTERM)
+        assert "by TERM" in (tmp / "err").read_text()
+    records = common.by_n(common.read_records(tmp / "results"))
+    assert "ok" not in {r["status"] for r in records.values()}
+    failed = [r for r in records.values() if r["status"] == "failed"]
+    for record in failed:
+        check_failed(record, "stopped")
 
 
 def add_interrupted_tar(name, number):
@@ -737,8 +774,10 @@ def long_interrupted(tmp):
     for spec, name in (("tar", "a.tar"), ("tar", "a.tar.gz"),
                        ("warc", "a.warc.gz")):
         with common.server() as server:
+            # The second half takes its time, so that the signal meets it.
+            lines = urls_of(server, 5000) + urls_of(server, 5000, "/delay=50")
             with common.started(tmp, "--handler", f"{spec}:{tmp / name}",
-                                lines=urls_of(server, 10000)) as process:
+                                lines=lines) as process:
                 until(lambda: records_so_far(tmp / "results") > 3000,
                       "the middle", 120)
                 process.send_signal(signal.SIGINT)

@@ -553,6 +553,47 @@ for n, header, body in frames():
         check_same(ok, {int(n) for word, n in logged(tmp) if word == "ok"})
 
 
+@tap.case
+def a_reader_that_closes_its_output_while_idle(tmp):
+    "the run neither hangs nor loses what comes for it afterwards"
+    with common.server() as server:
+        with started(tmp, *reader(tmp, """
+note("up")
+os.close(1)
+time.sleep(1000)
+"""), "-i", "-", stdin=subprocess.PIPE) as process:
+            until(lambda: logged(tmp), "the reader")
+            process.stdin.write((server.url("/a") + "\n").encode())
+            process.stdin.close()
+            check_same(ended(process), 1)
+        (record,) = common.read_records(tmp / "results")
+        check_failed(record, "handler")
+
+
+@tap.case
+def stopped_when_all_is_answered(tmp):
+    "TERM while the list says no more, to a reader that does not end by itself"
+    os.mkfifo(tmp / "fifo")
+    with common.server() as server:
+        with started(tmp, *reader(tmp, """
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+note("pid", os.getpid())
+for n, header, body in frames():
+    answer(n)
+time.sleep(1000)
+"""), "--grace", "200ms", "-i", tmp / "fifo") as process:
+            with open(tmp / "fifo", "w") as fifo:
+                print(server.url("/a"), file=fifo, flush=True)
+                results = tmp / "results"
+                until(lambda: results.exists() and results.stat().st_size,
+                      "the record")
+                process.send_signal(signal.SIGTERM)
+                check_same(ended(process, 6 * tap.SLOW), -signal.SIGTERM)
+        for _, pid in logged(tmp):
+            until(lambda pid=pid: is_gone(pid), "the end of the reader")
+        assert "1 URL" in (tmp / "err").read_text()
+
+
 # --- a process for each file ----------------------------------------------------
 
 def each(tmp, text, arguments="{}", name="each"):
@@ -656,6 +697,40 @@ def the_file_as_the_command(tmp):
         check_same(done.status, 1)
         check_same(check_each_once(done, 3), {"failed": 3})
         check_failed(done.records[1], "local")
+
+
+@tap.case
+def a_command_that_cannot_be_started_any_more(tmp):
+    "the file goes with it, so that the next run fetches it and runs it"
+    with common.server() as server:
+        command = tmp / "command"
+        text = f'#!/bin/sh\necho "$1" >>{tmp}/log\n'
+        command.write_text(text + f"rm {command}\n")
+        command.chmod(0o755)
+        run = ("--handler", f"exec-each:{command}", "--handler-jobs", "1")
+        done = fetch(tmp, *run, lines=numbered(server, 2))
+        check_same(done.status, 3)
+        check_same(len(logged(tmp)), 1)
+        check_same([str(done.path / name) for name in tree(done.path)],
+                   logged(tmp)[0])
+        command.write_text(text)
+        command.chmod(0o755)
+        done = fetch(tmp, *run, lines=numbered(server, 2))
+        check_same(done.status, 0)
+        check_same(sorted(logged(tmp)),
+                   [[str(done.path / f"f{i}")] for i in range(2)])
+
+
+@tap.case
+def started_by_one_who_ignores_his_children(tmp):
+    "SIGCHLD ignored, as some supervisors hand on: ends are still known"
+    with common.server() as server:
+        for command, status in (("true", 0), ("false", 1)):
+            done = fetch(tmp, "--handler", f"exec-each:{command}",
+                         lines=numbered(server, 2), out=command,
+                         preexec_fn=lambda: signal.signal(signal.SIGCHLD,
+                                                          signal.SIG_IGN))
+            check_same(done.status, status)
 
 
 @tap.case

@@ -32,7 +32,7 @@ static void set_up(void)
     int fd = mkstemp(file_name);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(close(fd), 0);
-    resume = pf_resume_create(true);
+    resume = pf_resume_create(PF_RESUME_PATH);
     ck_assert_ptr_nonnull(resume);
 }
 
@@ -137,7 +137,7 @@ END_TEST
 START_TEST(without_files_the_url_is_enough)
 {
     pf_resume_free(resume);
-    resume = pf_resume_create(false);
+    resume = pf_resume_create(PF_RESUME_BODY);
     load(OK_LINE("http://h/a", "a", 7)
          "{\"schema\":1,\"url\":\"http://h/b\",\"status\":\"ok\","
          "\"bytes\":7}\n");

@@ -94,6 +94,12 @@ const char *pfetch_job_path(const struct pfetch_job *job)
     return job->path;
 }
 
+bool pfetch_is_stopped(const struct pfetch *run)
+{
+    (void)run;
+    return false;
+}
+
 void pfetch_settle(struct pfetch_job *job, enum pfetch_reply reply,
                    const struct pfetch_failure *why)
 {
