@@ -69,7 +69,7 @@ static enum pf_gunzip_result unpack(size_t size, size_t piece, size_t room,
 
         result = pf_gunzip_read(gunzip, text + *used, &got, why);
         if (result == PF_GUNZIP_DATA) {
-            ck_assert(got >= 1 && got <= room);
+            REQUIRE(got >= 1 && got <= room);
             *used += got;
         } else if (result == PF_GUNZIP_HUNGRY) {
             size_t part = size - fed < piece ? size - fed : piece;

@@ -147,8 +147,8 @@ static void check_spread(const struct name *name, unsigned count)
         (void)snprintf(host, sizeof(host), "%s%u%s%u%s", name->before,
                        i / 250, name->between, i % 250, name->behind);
         unsigned shard = pf_shard_of(host, count);
-        ck_assert(shard >= 1 && shard <= count);
-        ck_assert_uint_eq(shard, pf_shard_of(host, count));
+        REQUIRE(shard >= 1 && shard <= count);
+        REQUIRE(shard == pf_shard_of(host, count));
         hosts[shard]++;
     }
     /* Six standard deviations of a fair draw, at most. */

@@ -17,12 +17,6 @@
 
 enum { MS = 1000, SECOND = 1000 * MS, WINDOW = 8, JOBS_MAX = 600 };
 
-#define REQUIRE(condition)                                                \
-    do {                                                                  \
-        if (!(condition))                                                 \
-            ck_abort_msg("not so: %s", #condition);                       \
-    } while (0)
-
 static struct pf_urlqueue queue;
 static int64_t now;
 static struct pf_host_notice notice;

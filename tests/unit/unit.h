@@ -19,6 +19,13 @@
  * included: only what hangs gets there. */
 enum { UNIT_PATIENCE_MS = 20000, UNIT_TEST_SECONDS = 60 };
 
+/* For what is asked very often: ck_assert() tells the parent each time. */
+#define REQUIRE(condition)                                                \
+    do {                                                                  \
+        if (!(condition))                                                 \
+            ck_abort_msg("not so: %s", #condition);                       \
+    } while (0)
+
 /* Looks again and again until a condition holds; what hangs fails. */
 #define AWAIT(condition)                                                  \
     do {                                                                  \
