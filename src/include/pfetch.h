@@ -262,6 +262,11 @@ struct pfetch_response {
     int64_t last_modified_unix; /* seconds; -1: none or not a date */
     const char *content_type;
     const char *content_disposition; /* as sent; NULL: none */
+    bool is_complete;           /* the body has come and is accepted: its takes,
+                                 * if any, and end follow at once, with no call
+                                 * about another job between them.  Always so
+                                 * for spooled bodies, else often for short
+                                 * ones */
     const struct pfetch_record *record; /* of a spooled body: what end() will
                                  * get when all is taken; else NULL */
     const struct pfetch_exchange *exchange; /* NULL: the handler did not ask */
@@ -482,6 +487,10 @@ struct pfetch_options {
      * both are NULL, against what libcurl was built to trust. */
     const char *cacert;         /* a PEM file */
     const char *capath;         /* a directory made by openssl-rehash(1) */
+    bool ca_is_default;         /* true: they are places to look in, of which
+                                 * one is enough, and are read when the first
+                                 * https URL comes.  false: each must have
+                                 * certificates, and is read at once */
     bool insecure;              /* true: verify nothing */
     int tls_min;                /* 12: TLS 1.2 or later; 10, 11, 13 */
     const char *cert;           /* our own certificate, a PEM file; NULL: none */

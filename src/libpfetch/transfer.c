@@ -28,6 +28,7 @@
 
 #include "body.h"
 #include "conncache.h"
+#include "date.h"
 #include "limiter.h"
 #include "trust.h"
 
@@ -233,16 +234,14 @@ static void look_at_header(struct pf_transfer *t)
 {
     struct pf_attempt *a = t->attempt;
     struct pf_response *r = a->response;
-    time_t modified;
 
     t->is_judged = true;
     t->is_acceptable = pf_is_acceptable(a);
     if (!t->is_acceptable)
         return;
     r->is_decoded = t->context->options->compressed && r->is_encoded;
-    modified = r->last_modified == NULL ? -1
-                                        : curl_getdate(r->last_modified, NULL);
-    r->last_modified_unix = modified;
+    r->last_modified_unix = r->last_modified == NULL
+                                ? -1 : pf_date(r->last_modified);
     if (r->exchange != NULL)
         pf_exchange_mask(r->exchange);
     pf_body_begin(t->body, t->job, r, pf_body_offset(a));
@@ -1055,7 +1054,7 @@ int64_t pf_retry_after_ms(const char *value)
             return -1;
         return errno != 0 || s > INT64_MAX / 1000 ? INT64_MAX : s * 1000;
     }
-    date = curl_getdate(value, NULL);
+    date = pf_date(value);
     if (date == -1)
         return -1;
     date -= time(NULL);

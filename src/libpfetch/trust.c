@@ -48,8 +48,9 @@ int pf_trust_init(struct pf_trust *trust, const struct pfetch_options *options)
     const char *cacert = options->cacert, *capath = options->capath;
 
     *trust = (struct pf_trust){ .insecure = options->insecure };
-    trust->is_named = cacert != NULL || capath != NULL;
-    if (!trust->is_named) {
+    trust->is_named = (cacert != NULL || capath != NULL)
+                      && !options->ca_is_default;
+    if (cacert == NULL && capath == NULL) {
         cacert = info->cainfo;
         capath = info->capath;
     }

@@ -25,7 +25,7 @@ struct pf_trust {
     void *store;              /* X509_STORE; NULL where libcurl loads itself */
     struct pfetch_failure why;
     char *cacert, *capath;    /* set before start */
-    bool is_named;            /* the caller named them: each must load */
+    bool is_named;            /* the caller insists: each must load */
     bool insecure;            /* set before start */
     bool is_openssl;          /* libcurl's TLS library is OpenSSL */
 };

@@ -77,12 +77,11 @@ static CURLUcode get_optional(CURLU *h, CURLUPart what, char **part,
 static CURLUcode split(CURLU *h, const char *text, struct parts *parts)
 {
     CURLUcode rc;
-    char *fragment = NULL;
 
     rc = curl_url_set(h, CURLUPART_URL, text, CURLU_URLENCODE);
     if (rc == CURLUE_OK)
         rc = curl_url_get(h, CURLUPART_HOST, &parts->host, 0);
-    if (rc == CURLUE_OK)
+    if (rc == CURLUE_OK && *parts->host == '[')
         rc = get_optional(h, CURLUPART_ZONEID, &parts->zone, 0,
                           CURLUE_NO_ZONEID);
     /* Without its user part such a URL would mean another host. */
@@ -92,18 +91,14 @@ static CURLUcode split(CURLU *h, const char *text, struct parts *parts)
     if (rc == CURLUE_OK)
         rc = curl_url_get(h, CURLUPART_PORT, &parts->port,
                           CURLU_DEFAULT_PORT);
-    if (rc == CURLUE_OK)
+    if (rc == CURLUE_OK && strchr(text, '@') != NULL)
         rc = get_optional(h, CURLUPART_USER, &parts->user, CURLU_URLDECODE,
                           CURLUE_NO_USER);
-    if (rc == CURLUE_OK)
+    if (rc == CURLUE_OK && strchr(text, '@') != NULL)
         rc = get_optional(h, CURLUPART_PASSWORD, &parts->password,
                           CURLU_URLDECODE, CURLUE_NO_PASSWORD);
-    if (rc == CURLUE_OK)
-        rc = get_optional(h, CURLUPART_FRAGMENT, &fragment, 0,
-                          CURLUE_NO_FRAGMENT);
-    if (rc == CURLUE_OK && (fragment != NULL || strchr(text, '#') != NULL))
+    if (rc == CURLUE_OK && strchr(text, '#') != NULL)
         rc = curl_url_set(h, CURLUPART_FRAGMENT, NULL, 0);
-    curl_free(fragment);
     if (rc == CURLUE_OK && (parts->user != NULL || parts->password != NULL)) {
         rc = curl_url_set(h, CURLUPART_USER, NULL, 0);
         if (rc == CURLUE_OK)

@@ -1385,6 +1385,7 @@ static void apply_environment(struct pf_opts *opts)
     if (directory != NULL)
         engine->spool_dir = directory;
     if (engine->cacert == NULL && engine->capath == NULL) {
+        engine->ca_is_default = true;
         engine->cacert = environment("CURL_CA_BUNDLE");
         if (engine->cacert == NULL) {
             engine->capath = environment("SSL_CERT_DIR");

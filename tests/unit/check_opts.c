@@ -620,6 +620,7 @@ START_TEST(certificates_of_the_environment)
     PARSE(&c, "u");
     ck_assert_str_eq(c.opts.engine.cacert, "file");
     ck_assert_str_eq(c.opts.engine.capath, "dir");
+    ck_assert(c.opts.engine.ca_is_default);
     drop(&c);
 
     setenv("CURL_CA_BUNDLE", "bundle", 1);
@@ -631,6 +632,7 @@ START_TEST(certificates_of_the_environment)
     PARSE(&c, "--capath", "mine", "u");
     ck_assert_ptr_null(c.opts.engine.cacert);
     ck_assert_str_eq(c.opts.engine.capath, "mine");
+    ck_assert(!c.opts.engine.ca_is_default);
     drop(&c);
 
     setenv("CURL_CA_BUNDLE", "", 1); /* empty is not set */

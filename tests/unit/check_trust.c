@@ -248,6 +248,33 @@ START_TEST(an_intermediate_authority_was_not_trusted)
 }
 END_TEST
 
+/* What the environment names need not be all there. */
+START_TEST(one_default_place_is_enough)
+{
+    struct party ca = make_party("ca", NULL, true);
+    struct pfetch_options options;
+    struct pfetch_failure why;
+    struct pf_trust trust;
+
+    make_dir();
+    write_cert(&ca, "ca.pem");
+    pfetch_options_init(&options);
+    options.cacert = in_dir("ca.pem");
+    options.capath = "/nonexistent/certs";
+    for (int i = 0; i < 2; i++) {
+        options.ca_is_default = i == 1;
+        ck_assert_int_eq(pf_trust_init(&trust, &options), 0);
+        if (trust.is_openssl)
+            ck_assert_int_eq(pf_trust_load(&trust, &why),
+                             i == 1 ? 0 : PFETCH_ETRUST);
+        pf_trust_fini(&trust);
+    }
+    remove_from_dir("ca.pem");
+    remove_dir();
+    free_party(&ca);
+}
+END_TEST
+
 START_TEST(nothing_is_loaded_for_insecure)
 {
     struct pfetch_options options;
@@ -344,6 +371,7 @@ int main(void)
     tcase_add_test(tests, a_file_of_certificates_is_trusted);
     tcase_add_test(tests, a_directory_of_certificates_is_trusted);
     tcase_add_test(tests, an_intermediate_authority_was_not_trusted);
+    tcase_add_test(tests, one_default_place_is_enough);
     tcase_add_test(tests, nothing_is_loaded_for_insecure);
     tcase_add_loop_test(tests, several_threads_load_once, 0, 2);
     return unit_run(tests, "trust");
