@@ -23,10 +23,13 @@
  * Whenever begin, take or end fails the temporary file is removed at once, so
  * that its space is free again.
  *
- * A small body costs: openat, fcntl, fstat and fstatat (create, lock, check),
- * fsetxattr, write, futimens, fcntl and close (errors that close tells),
- * renameat2, close; and, unless the directory was empty at the start, two
- * fstatat in plan.  All are relative to an open directory.
+ * A small body costs: openat, fsetxattr, write, futimens, fcntl and close
+ * (errors that close tells), linkat, close; and, unless the directory was empty
+ * at the start, two fstatat in plan.  All are relative to an open directory.
+ * Others, of which something may stay, have a temporary name: then fcntl, fstat
+ * and fstatat (lock and check) are added, and renameat2 takes the place of
+ * linkat.  Where a body is known to be complete the name would tell nobody
+ * anything.
  */
 #include "config.h"
 
@@ -59,7 +62,7 @@ struct dir {
                                  * and pf_naming_next() */
     struct pf_digest digest;    /* writer thread only, as all below */
     struct pf_walk walk;
-    enum pf_publish_way way;
+    struct pf_part_ways ways;
     struct pf_durable durable;
     struct pf_room room;
     bool has_looked; /* for room, before the run; adding thread only */
@@ -73,6 +76,7 @@ struct file {
     char *sent_name; /* by the server, made safe; NULL: none that counts */
     int64_t marked_bytes;  /* the length that the part's mark says */
     bool is_update;        /* replace this URL's own file */
+    bool is_temp_free;     /* nothing had its temporary name */
     struct pf_filemark *found; /* heap: of a part to be continued; NULL */
     int64_t found_bytes;       /* how much of it is there */
 };
@@ -127,10 +131,13 @@ static enum pfetch_reply find_part(struct dir *dir, struct pfetch_job *job,
     int parent = pf_walk_open(&dir->naming.walk, path, false);
     char temp[PF_TEMP_SIZE];
     struct pf_filemark mark;
-    int64_t there;
+    int64_t there = 0;
+    int error = parent < 0 ? errno
+                           : pf_part_find(parent, pf_outname_last(path), temp,
+                                          &there);
 
-    if (parent < 0
-        || !pf_part_find(parent, pf_outname_last(path), temp, &there)
+    file->is_temp_free = error == ENOENT;
+    if (error != 0
         || !pf_filestate_get(&dir->state, parent, temp, &mark)
         || !pf_filemark_is_continuable(&mark, file->hash, there))
         return PFETCH_GO;
@@ -165,6 +172,7 @@ static enum pfetch_reply plan(void *self, struct pfetch_job *job,
     memcpy(file->hash, hash, sizeof hash);
     pf_part_init(&file->part);
     file->is_update = dir->naming.own != PF_FOUND_NOTHING;
+    file->is_temp_free = dir->naming.was_empty;
     if (file->is_update)
         reply = plan_update(dir, job, file, why);
     if (reply == PFETCH_GO && dir->resume && !dir->naming.was_empty)
@@ -238,24 +246,38 @@ static enum pfetch_reply resume(void *self, struct pfetch_job *job,
 
 /* --- begin and take ----------------------------------------------------- */
 
+/* Opens the temporary file in an open directory.  0 or an errno. */
+static int open_part_in(struct dir *dir, struct file *file, int parent,
+                        const char *path, bool is_complete)
+{
+    /* Only a name can replace a name, or what was left behind. */
+    bool is_unnamed = is_complete && file->is_temp_free && !file->is_update
+                      && dir->naming.exist != PFETCH_DIR_EXIST_OVERWRITE;
+
+    if (is_unnamed
+        && pf_part_open_unnamed(&file->part, parent, pf_outname_last(path),
+                                &dir->ways) == 0)
+        return 0;
+    return pf_part_open(&file->part, parent, pf_outname_last(path),
+                        !atomic_load(&dir->state.usable), &dir->ways);
+}
+
 /* Opens the temporary file, and the directories to it.  0 or an errno. */
-static int open_part(struct dir *dir, struct file *file, const char *path)
+static int open_part(struct dir *dir, struct file *file, const char *path,
+                     bool is_complete)
 {
     int parent = pf_walk_open(&dir->walk, path, true);
 
     if (parent < 0)
         return errno;
-    bool is_trusted = !atomic_load(&dir->state.usable);
-    int error = pf_part_open(&file->part, parent, pf_outname_last(path),
-                             is_trusted);
+    int error = open_part_in(dir, file, parent, path, is_complete);
     if (error != ENOENT || parent == dir->root)
         return error;
     /* The directory kept open was removed: make it anew, once. */
     pf_walk_close(&dir->walk);
     parent = pf_walk_open(&dir->walk, path, true);
     return parent < 0 ? errno
-                      : pf_part_open(&file->part, parent,
-                                     pf_outname_last(path), is_trusted);
+                      : open_part_in(dir, file, parent, path, is_complete);
 }
 
 /* Removes the temporary file of a job, wherever it stands with it. */
@@ -318,7 +340,7 @@ static enum pfetch_reply begin(void *self, struct pfetch_job *job,
         return reply;
     }
     if (file->part.fd < 0) {
-        int error = open_part(dir, file, path);
+        int error = open_part(dir, file, path, response->is_complete);
 
         if (error == EEXIST) {
             pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
@@ -420,7 +442,8 @@ static enum pfetch_reply replace(struct dir *dir, struct file *file,
 
     if (is_kept(dir, parent, name))
         return fail_exists(dir, file, path, "is a file of this run", why);
-    int error = pf_part_replace(&file->part, parent, name, name);
+    int error = pf_part_replace(&file->part, parent, name, name,
+                                &dir->ways);
 
     if (error == EISDIR || error == ENOTEMPTY || error == EEXIST)
         return fail_exists(dir, file, path, "is a directory", why);
@@ -468,7 +491,7 @@ static enum pfetch_reply publish(struct dir *dir, struct pfetch_job *job,
     for (;;) {
         const char *final = pf_outname_last(path);
         int error = pf_part_publish(&file->part, parent, name, final,
-                                    &dir->way);
+                                    &dir->ways);
 
         if (error != 0 && error != EEXIST)
             return fail_part(dir, file, first_path, error, "rename", why);
@@ -674,7 +697,6 @@ static int init_dir(struct dir *dir, const struct pfetch_dir_options *options,
     dir->resume = options->resume;
     dir->is_kept = options->is_kept;
     dir->user = options->user;
-    dir->way = PF_PUBLISH_NOREPLACE;
     pf_walk_init(&dir->walk, dir->root);
     pf_room_init(&dir->room, dir->root,
                   options->dry_run ? 0 : options->reserve_bytes);

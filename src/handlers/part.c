@@ -136,39 +136,88 @@ static int acquire(int dir, const char *temp, bool is_trusted, int *fd)
     return error == CHANGED ? EBUSY : error;
 }
 
-/* Where an open file without a name can be got hold of; see open(2). */
-static void proc_path(char path[PROC_SIZE], int fd)
-{
-    (void)snprintf(path, PROC_SIZE, "/proc/self/fd/%d", fd);
-}
-
-/* A file without a name; false: not here. */
-static bool open_unnamed(struct pf_part *part, int dir)
+/* Both ways are those of open(2).  The first needs CAP_DAC_READ_SEARCH, or
+ * Linux 6.10, and says ENOENT else; then the second is taken from there on. */
+static int publish_unnamed(int fd, int dir, const char *final,
+                           struct pf_part_ways *ways)
 {
     char path[PROC_SIZE];
-    int fd = openat(dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
 
-    if (fd < 0)
-        return false;
-    proc_path(path, fd);
-    if (access(path, F_OK) != 0) {
-        (void)close(fd); /* nothing was written */
-        return false;
+    if (!ways->by_proc) {
+        if (linkat(fd, "", dir, final, AT_EMPTY_PATH) == 0)
+            return 0;
+        if (errno != ENOENT && errno != EPERM && errno != EINVAL)
+            return errno;
+        ways->by_proc = true;
     }
+    (void)snprintf(path, PROC_SIZE, "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, path, dir, final, AT_SYMLINK_FOLLOW) == 0 ? 0
+                                                                      : errno;
+}
+
+/* What says that it is never possible, unless it is about the directory. */
+static bool is_never(int error)
+{
+    return error == EOPNOTSUPP || error == EISDIR || error == EINVAL
+           || error == ENOSYS || error == EPERM || error == EACCES
+           || error == EXDEV || error == ENOENT;
+}
+
+static int create_unnamed(int dir, int *fd)
+{
+    *fd = openat(dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    return *fd >= 0 ? 0 : errno;
+}
+
+/* Gives a file a name, once a run: that fails without /proc, or where policy
+ * does not allow for links, and is to be known before there is a body. */
+static int probe(int dir, const char *name, struct pf_part_ways *ways)
+{
+    char temp[PF_TEMP_SIZE];
+    int fd;
+    int error = create_unnamed(dir, &fd);
+
+    if (error != 0)
+        return error;
+    temp_name(temp, name, true);
+    error = publish_unnamed(fd, dir, temp, ways);
+    ways->is_probed = error == 0;
+    if (error == 0)
+        (void)unlinkat(dir, temp, 0); /* it can be removed: it is new */
+    (void)close(fd);                  /* nothing was written */
+    return error;
+}
+
+int pf_part_open_unnamed(struct pf_part *part, int dir, const char *name,
+                         struct pf_part_ways *ways)
+{
+    int error = 0, fd = -1;
+
+    if (ways->no_unnamed)
+        return EOPNOTSUPP;
+    if (!ways->is_probed)
+        error = probe(dir, name, ways);
+    if (error == 0)
+        error = create_unnamed(dir, &fd);
+    ways->no_unnamed = is_never(error)
+                       && faccessat(dir, ".", W_OK | X_OK, 0) == 0;
+    if (error != 0)
+        return error;
+    pf_part_init(part);
     part->fd = fd;
     part->is_unnamed = true;
-    return true;
+    return 0;
 }
 
 int pf_part_open(struct pf_part *part, int dir, const char *name,
-                 bool is_trusted)
+                 bool is_trusted, struct pf_part_ways *ways)
 {
     char temp[PF_TEMP_SIZE];
 
     pf_part_init(part);
     temp_name(temp, name, false);
     int error = acquire(dir, temp, is_trusted, &part->fd);
-    if (error == EBUSY && open_unnamed(part, dir))
+    if (error == EBUSY && pf_part_open_unnamed(part, dir, name, ways) == 0)
         return 0;
     if (error == EBUSY) {
         part->with_pid = true;
@@ -180,18 +229,19 @@ int pf_part_open(struct pf_part *part, int dir, const char *name,
 
 /* --- what was left behind ------------------------------------------------ */
 
-bool pf_part_find(int dir, const char *name, char temp[PF_TEMP_SIZE],
-                  int64_t *size_bytes)
+int pf_part_find(int dir, const char *name, char temp[PF_TEMP_SIZE],
+                 int64_t *size_bytes)
 {
     struct stat st;
 
     temp_name(temp, name, false);
-    if (fstatat(dir, temp, &st, AT_SYMLINK_NOFOLLOW) != 0
-        || !S_ISREG(st.st_mode) || st.st_uid != geteuid()
+    if (fstatat(dir, temp, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno;
+    if (!S_ISREG(st.st_mode) || st.st_uid != geteuid()
         || st.st_nlink != 1 || st.st_size < 1)
-        return false;
+        return EEXIST;
     *size_bytes = st.st_size;
-    return true;
+    return 0;
 }
 
 int pf_part_reopen(struct pf_part *part, int dir, const char *name)
@@ -293,15 +343,6 @@ int pf_part_flush(const struct pf_part *part)
 
 /* --- naming ------------------------------------------------------------- */
 
-static int publish_unnamed(int fd, int dir, const char *final)
-{
-    char path[PROC_SIZE];
-
-    proc_path(path, fd);
-    return linkat(AT_FDCWD, path, dir, final, AT_SYMLINK_FOLLOW) == 0 ? 0
-                                                                      : errno;
-}
-
 static int publish_noreplace(int dir, const char *temp, const char *final)
 {
     if (renameat2(dir, temp, dir, final, RENAME_NOREPLACE) == 0)
@@ -330,39 +371,39 @@ static int publish_check(int dir, const char *temp, const char *final)
 }
 
 int pf_part_publish(const struct pf_part *part, int dir, const char *name,
-                    const char *final, enum pf_publish_way *way)
+                    const char *final, struct pf_part_ways *ways)
 {
     char temp[PF_TEMP_SIZE];
     int error;
 
     if (part->is_unnamed)
-        return publish_unnamed(part->fd, dir, final);
+        return publish_unnamed(part->fd, dir, final, ways);
     temp_name(temp, name, part->with_pid);
-    if (*way == PF_PUBLISH_NOREPLACE) {
+    if (ways->named == PF_PUBLISH_NOREPLACE) {
         error = publish_noreplace(dir, temp, final);
         if (error != EINVAL && error != ENOSYS)
             return error;
-        *way = PF_PUBLISH_LINK;
+        ways->named = PF_PUBLISH_LINK;
     }
-    if (*way == PF_PUBLISH_LINK) {
+    if (ways->named == PF_PUBLISH_LINK) {
         error = publish_link(dir, temp, final);
         if (error != EPERM && error != EOPNOTSUPP && error != ENOSYS
             && error != EMLINK && error != EINVAL)
             return error;
-        *way = PF_PUBLISH_CHECK;
+        ways->named = PF_PUBLISH_CHECK;
     }
     return publish_check(dir, temp, final);
 }
 
 int pf_part_replace(const struct pf_part *part, int dir, const char *name,
-                    const char *final)
+                    const char *final, struct pf_part_ways *ways)
 {
     char temp[PF_TEMP_SIZE];
 
     temp_name(temp, name, part->with_pid || part->is_unnamed);
     if (part->is_unnamed) {
         /* Only a name can replace a name. */
-        int error = publish_unnamed(part->fd, dir, temp);
+        int error = publish_unnamed(part->fd, dir, temp, ways);
 
         if (error != 0)
             return error;

@@ -9,10 +9,11 @@
  * could set the mark.  A file without a mark that holds something is somebody's
  * own, and left alone.
  *
- * Where the name cannot be had, the file has none until it gets its final
- * one (O_TMPFILE), so that nothing is left behind if this process is killed.
- * Only where the file system, or a missing /proc, does not allow for that,
- * ".NAME.PID.part" is used.
+ * Where the name cannot be had, and for a body that is complete already, the
+ * file has none until it gets its final one (O_TMPFILE), so that nothing is left
+ * behind if this process is killed.  Only where the file system, or a missing
+ * /proc, does not allow for that, ".NAME.PID.part" is used for the former and
+ * ".NAME.part" for the latter.
  *
  * All functions return 0 or an errno.  dir is the directory, name is NAME.
  * Writer thread only.
@@ -36,16 +37,37 @@ void pf_part_init(struct pf_part *part);
 enum { PF_TEMP_SIZE = 272 }; /* PF_NAME_MAX sees to it that 255 bytes of it
                               * are enough */
 
+/* How a file gets its name without replacing one. */
+enum pf_publish_way {
+    PF_PUBLISH_NOREPLACE = 0, /* renameat2(RENAME_NOREPLACE) */
+    PF_PUBLISH_LINK,          /* linkat and unlinkat */
+    PF_PUBLISH_CHECK          /* look, then rename: a race, but there is no
+                               * better way on such a file system */
+};
+
+/* What the file system and the process allow for; found out on the way, so
+ * start with zeros and keep it for the whole run. */
+struct pf_part_ways {
+    enum pf_publish_way named; /* for a file that has a temporary name */
+    bool is_probed;            /* an unnamed file was given a name */
+    bool no_unnamed;           /* that is not possible */
+    bool by_proc;              /* it is by way of /proc only */
+};
+
 /* Creates the file, empty, and locks it.  is_trusted: there are no marks, a
  * file of this name is ours.  EEXIST: an object that is no regular file, or is
  * another user's, has its name, and was left alone. */
 int pf_part_open(struct pf_part *part, int dir, const char *name,
-                 bool is_trusted);
+                 bool is_trusted, struct pf_part_ways *ways);
 
-/* The name and the size of what may be a file left behind.  False: there is
- * none, or it is empty.  Any thread. */
-bool pf_part_find(int dir, const char *name, char temp[PF_TEMP_SIZE],
-                  int64_t *size_bytes);
+/* Creates the file without a name.  EOPNOTSUPP: that is not possible here. */
+int pf_part_open_unnamed(struct pf_part *part, int dir, const char *name,
+                         struct pf_part_ways *ways);
+
+/* The name and the size of what may be a file left behind.  ENOENT: nothing
+ * has its name; EEXIST: something that is none, or empty.  Any thread. */
+int pf_part_find(int dir, const char *name, char temp[PF_TEMP_SIZE],
+                 int64_t *size_bytes);
 
 /* Opens and locks what was found, to be read and continued: what it holds
  * counts as written.  Any thread. */
@@ -68,23 +90,14 @@ void pf_part_set_time(const struct pf_part *part, int64_t unix_seconds);
  * is kept. */
 int pf_part_flush(const struct pf_part *part);
 
-/* How a file gets its name without replacing one; found out on the way, so
- * start with the first and keep it for the whole run. */
-enum pf_publish_way {
-    PF_PUBLISH_NOREPLACE = 0, /* renameat2(RENAME_NOREPLACE) */
-    PF_PUBLISH_LINK,          /* linkat and unlinkat */
-    PF_PUBLISH_CHECK          /* look, then rename: a race, but there is no
-                               * better way on such a file system */
-};
-
 /* Gives the file the name final, which may be another than the one it was
  * opened for.  EEXIST: something has that name. */
 int pf_part_publish(const struct pf_part *part, int dir, const char *name,
-                    const char *final, enum pf_publish_way *way);
+                    const char *final, struct pf_part_ways *ways);
 
 /* The same, but what has that name is replaced; a directory is not: EISDIR. */
 int pf_part_replace(const struct pf_part *part, int dir, const char *name,
-                    const char *final);
+                    const char *final, struct pf_part_ways *ways);
 
 /* Whether it would stay, under the name that a later run looks for. */
 bool pf_part_can_stay(const struct pf_part *part);

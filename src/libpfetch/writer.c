@@ -191,6 +191,7 @@ static void hand_over_body(struct pf_writer *w, struct pfetch_job *job)
     response.http_status = job->spooled.offset > 0 ? 206 : 200;
     response.length_bytes = job->bytes;
     response.record = &record;
+    response.is_complete = true;
     call_begin(w, job, &response, job->spooled.offset);
     while (!job->handler_failed) {
         if (pf_spool_take(&w->spool, &job->spooled, &data, &size, &why)
@@ -277,6 +278,7 @@ static void complete_body(struct pf_writer *w, struct pfetch_job *job)
         hand_over_body(w, job);
     } else if (!job->body_begun) {
         describe(job->response, &response, &exchange);
+        response.is_complete = true;
         call_begin(w, job, &response, job->body_offset);
     }
 }
@@ -316,6 +318,17 @@ static void conclude_job(struct pf_writer *w, struct pfetch_job *job)
 
 /* --- messages -------------------------------------------------------------- */
 
+/* Whether nothing but an accepting verdict comes after this block. */
+static bool is_all(const struct pf_block *block)
+{
+    const struct pf_msg *next = block->msg.next;
+
+    return block->offset == 0 && next != NULL
+           && next->kind == PF_MSG_VERDICT
+           && next == &block->job->verdict
+           && block->job->status == PFETCH_STATUS_OK;
+}
+
 static void deliver_block(struct pf_writer *w, struct pf_block *block)
 {
     struct pfetch_response response;
@@ -326,6 +339,7 @@ static void deliver_block(struct pf_writer *w, struct pf_block *block)
     } else {
         if (block->response != NULL) {
             describe(block->response, &response, &exchange);
+            response.is_complete = is_all(block);
             call_begin(w, block->job, &response, block->offset);
         }
         call_take(w, block->job, block->data, block->size);

@@ -348,7 +348,7 @@ CHANGING = ("open", "openat", "openat2", "creat", "rename", "renameat",
             "setxattr", "lsetxattr", "removexattr", "lremovexattr")
 CALL = re.compile(r"^\d+ +(\w+)\((.*)\) += (-?\d+|\?)")
 ARGUMENT = re.compile(
-    r'(?:(AT_FDCWD|-?\d+)(?:<((?:[^>\\]|\\.)*)>)?, )?"((?:[^"\\]|\\.)*)"')
+    r'(?:(AT_FDCWD|-?\d+)(?:<((?:[^>\\]|\\.)*)>(?:\(deleted\))?)?, )?"((?:[^"\\]|\\.)*)"')
 
 
 def unescape(text):

@@ -13,9 +13,10 @@
  *   FAULTS_OBJECTS=A:B   allocations are chosen by who asks: the program
  *                        itself, and the libraries with one of these texts in
  *                        their names (default: libpfetch)
- *   FAULTS_CALL=NAME     the call of that name (see below) fails, if the chosen
- *                        ones make it, at the time that
- *   FAULTS_AT=K          says, from 1, with
+ *   FAULTS_CALL=NAME     the call of that name (see below; "openat-unnamed" is
+ *                        openat with O_TMPFILE) fails, if the chosen ones make
+ *                        it, at the time that
+ *   FAULTS_AT=K          says, from 1 (0: each time), with
  *   FAULTS_ERRNO=N       this errno; close() closes nevertheless
  *   FAULTS_WRITE=short   a write() to a regular file writes one byte
  *   FAULTS_WRITE=MS      each such write() takes so long
@@ -269,7 +270,7 @@ static void pause_ms(long ms)
 static bool breaks(const char *name, const void *caller)
 {
     if (fail_call == NULL || strcmp(name, fail_call) != 0 || !is_ours(caller)
-        || atomic_fetch_add(&calls, 1) + 1 != fail_at)
+        || (atomic_fetch_add(&calls, 1) + 1 != fail_at && fail_at != 0))
         return false;
     errno = (int)fail_errno;
     return true;
@@ -319,7 +320,8 @@ static bool breaks(const char *name, const void *caller)
         if (real == NULL)                                         \
             real = (int (*)(int, const char *, int, ...))dlsym(   \
                 RTLD_NEXT, #symbol);                              \
-        if (breaks("openat", CALLER))                             \
+        if (breaks((flags & O_TMPFILE) == O_TMPFILE               \
+                       ? "openat-unnamed" : "openat", CALLER))    \
             return -1;                                            \
         va_start(more, flags);                                    \
         mode_t mode = va_arg(more, mode_t);                       \
@@ -353,6 +355,9 @@ WRAP(ssize_t, read, (int fd, void *data, size_t size), (fd, data, size), -1)
 WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), -1)
 WRAP(int, renameat2,
      (int from, const char *old, int to, const char *new, unsigned flags),
+     (from, old, to, new, flags), -1)
+WRAP(int, linkat,
+     (int from, const char *old, int to, const char *new, int flags),
      (from, old, to, new, flags), -1)
 WRAP(int, fsetxattr,
      (int fd, const char *name, const void *value, size_t size, int flags),

@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -282,6 +283,40 @@ for _error, _whole in (("EIO", True), ("ENOSPC", True), ("EXDEV", False),
                                           Expected("failed", "local"))
             batch.check(done)
         batch.rerun(done)
+
+
+for _error, _whole in (("EIO", True), ("ENOSPC", True), ("EDQUOT", True),
+                       ("EROFS", True), ("ENOMEM", True), ("EMLINK", False)):
+    @row("E10", f"linkat of a file without a name: {_error}: no file")
+    def failing_naming(batch, error=_error, whole=_whole):
+        harness.need_strace()
+        batch.good(harness.LINES)
+        done = batch.run(inject=(f"inject=linkat:error={error}:when=4",))
+        if whole:
+            batch.check(done, status=3, early=PLACE)
+        else:
+            failed = [n for n, r in done.records.items()
+                      if r["status"] == "failed"]
+            check_same(len(failed), 1)
+            common.check_failed(done.records[failed[0]], "local")
+            batch.lines[failed[0] - 1] = (batch.lines[failed[0] - 1][0],
+                                          Expected("failed", "local"))
+            batch.check(done)
+        batch.rerun(done)
+
+
+for _call, _errors in (("openat-unnamed", ("EOPNOTSUPP", "EISDIR")),
+                       ("linkat", ("EPERM", "ENOENT", "EOPNOTSUPP"))):
+    for _error in _errors:
+        @row("E10", f"{_call}: {_error}: all have a temporary name")
+        def no_unnamed_files(batch, call=_call, error=_error):
+            harness.need_preload()
+            batch.good(harness.LINES)
+            done = batch.run(preload={
+                "FAULTS_CALL": call, "FAULTS_AT": "0",
+                "FAULTS_ERRNO": str(getattr(errno, error))})
+            batch.check(done)
+            batch.rerun(done)
 
 
 for _error in ("EINVAL", "ENOSYS"):

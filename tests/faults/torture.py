@@ -111,6 +111,7 @@ def allocations_of_jansson(batch):
 
 CALLS = {"openat": errno.EIO, "open": errno.EMFILE, "write": errno.EIO,
          "read": errno.EIO, "close": errno.EIO, "renameat2": errno.EIO,
+         "openat-unnamed": errno.EIO, "linkat": errno.EIO,
          "fsetxattr": errno.EIO, "fcntl": errno.ENOLCK,
          "ftruncate": errno.EIO, "lseek": errno.EIO, "mkdir": errno.ENOSPC,
          "fstat": errno.EIO, "fstatat": errno.EIO, "unlinkat": errno.EIO,

@@ -1050,7 +1050,7 @@ END_TEST
 START_TEST(test_part_name_without_unnamed_files)
 {
     int dir = open("out", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    enum pf_publish_way way = PF_PUBLISH_NOREPLACE;
+    struct pf_part_ways ways = { .named = PF_PUBLISH_NOREPLACE };
     struct pf_part part;
     char temp[64];
 
@@ -1061,11 +1061,71 @@ START_TEST(test_part_name_without_unnamed_files)
     ck_assert_int_ge(part.fd, 0);
     ck_assert_int_eq(pf_part_write(&part, "body", 4), 0);
     ck_assert(!pf_part_can_stay(&part));
-    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "x", &way), 0);
+    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "x", &ways), 0);
     pf_part_close(&part);
     check_file("out/x", "body");
     ck_assert_uint_eq(count_files("out"), 1);
     ck_assert_int_eq(close(dir), 0);
+}
+END_TEST
+
+static enum pfetch_reply begin_complete(struct pfetch_handler *handler,
+                                        struct pfetch_job *job)
+{
+    struct pfetch_response response = { .http_status = 200,
+                                        .length_bytes = 4,
+                                        .last_modified_unix = 1000000000,
+                                        .is_complete = true };
+
+    why = (struct pfetch_failure){ .cls = PFETCH_CLASS_NONE };
+    return handler->begin(handler->self, job, &response, 0, &why);
+}
+
+/* Nobody could continue it, and nothing is left if the process is killed. */
+START_TEST(test_complete_bodies_have_no_temporary_name)
+{
+    struct pfetch_handler handler = start_run();
+    struct pfetch_job jobs[2];
+    int unnamed = open("out", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+    if (unnamed < 0)
+        return; /* not on this file system */
+    ck_assert_int_eq(close(unnamed), 0);
+    ck_assert_int_eq(plan(&handler, &jobs[0], "http://a/x", 1), PFETCH_GO);
+    ck_assert_int_eq(plan(&handler, &jobs[1], "http://b/x", 2), PFETCH_GO);
+    ck_assert_int_eq(begin_complete(&handler, &jobs[0]), PFETCH_GO);
+    ck_assert_int_eq(take(&handler, &jobs[0], "body"), PFETCH_GO);
+    ck_assert_uint_eq(count_files("out"), 0);
+    ck_assert_int_eq(end(&handler, &jobs[0], PFETCH_STATUS_OK), PFETCH_GO);
+    check_file("out/x", "body");
+    ck_assert_int_eq(begin_complete(&handler, &jobs[1]), PFETCH_GO);
+    put_file("out/x.1", "of another process");
+    ck_assert_int_eq(take(&handler, &jobs[1], "more"), PFETCH_GO);
+    ck_assert_int_eq(end(&handler, &jobs[1], PFETCH_STATUS_OK), PFETCH_GO);
+    check_file("out/x.1", "of another process");
+    check_file("out/x.2", "more");
+    ck_assert_uint_eq(count_files("out"), 3);
+    fakejob_fini(&jobs[0]);
+    fakejob_fini(&jobs[1]);
+    end_run(&handler);
+}
+END_TEST
+
+/* What was left behind under the temporary name goes with it. */
+START_TEST(test_complete_body_uses_what_was_left_behind)
+{
+    struct pfetch_job job;
+
+    put_file("out/.x.part", ""); /* its process was killed at once */
+    struct pfetch_handler handler = start_run();
+    ck_assert_int_eq(plan(&handler, &job, "http://a/x", 1), PFETCH_GO);
+    ck_assert_int_eq(begin_complete(&handler, &job), PFETCH_GO);
+    ck_assert_int_eq(take(&handler, &job, "body"), PFETCH_GO);
+    ck_assert_int_eq(end(&handler, &job, PFETCH_STATUS_OK), PFETCH_GO);
+    check_file("out/x", "body");
+    ck_assert_uint_eq(count_files("out"), 1);
+    fakejob_fini(&job);
+    end_run(&handler);
 }
 END_TEST
 
@@ -1234,23 +1294,23 @@ END_TEST
 /* Each of the ways that a file system may need; none replaces anything. */
 START_TEST(test_ways_to_publish)
 {
-    enum pf_publish_way way = (enum pf_publish_way)_i;
+    struct pf_part_ways ways = { .named = (enum pf_publish_way)_i };
     int dir = open("out", O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct pf_part part;
 
     pf_part_init(&part);
-    ck_assert_int_eq(pf_part_open(&part, dir, "x", false), 0);
+    ck_assert_int_eq(pf_part_open(&part, dir, "x", false, &ways), 0);
     ck_assert_int_eq(pf_part_write(&part, "body", 4), 0);
     put_file("out/taken", "foreign");
     ck_assert_int_eq(symlink("nowhere", "out/link"), 0);
-    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "taken", &way), EEXIST);
-    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "link", &way), EEXIST);
+    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "taken", &ways), EEXIST);
+    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "link", &ways), EEXIST);
     check_file("out/taken", "foreign");
-    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "free", &way), 0);
+    ck_assert_int_eq(pf_part_publish(&part, dir, "x", "free", &ways), 0);
     pf_part_close(&part);
     check_file("out/free", "body");
     ck_assert_uint_eq(count_files("out"), 3);
-    ck_assert_int_eq(way, _i);
+    ck_assert_int_eq(ways.named, _i);
     ck_assert_int_eq(close(dir), 0);
 }
 END_TEST
@@ -2186,6 +2246,8 @@ static void add_parts(Suite *suite)
     tcase_add_test(parts, test_part_that_is_not_ours);
     tcase_add_test(parts, test_mark_comes_first);
     tcase_add_test(parts, test_part_name_without_unnamed_files);
+    tcase_add_test(parts, test_complete_bodies_have_no_temporary_name);
+    tcase_add_test(parts, test_complete_body_uses_what_was_left_behind);
     tcase_add_test(parts, test_file_left_behind_with_two_names);
     tcase_add_test(parts, test_objects_with_the_temporary_name);
     tcase_add_loop_test(parts, test_mode_of_a_file, 0, 3);
