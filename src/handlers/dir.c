@@ -250,9 +250,12 @@ static enum pfetch_reply resume(void *self, struct pfetch_job *job,
 static int open_part_in(struct dir *dir, struct file *file, int parent,
                         const char *path, bool is_complete)
 {
-    /* Only a name can replace a name, or what was left behind. */
+    /* Only a name can replace a name, or what was left behind.  And what a
+     * crash makes of a rename after fsync(2) is better known than what it makes
+     * of a first name after it. */
     bool is_unnamed = is_complete && file->is_temp_free && !file->is_update
-                      && dir->naming.exist != PFETCH_DIR_EXIST_OVERWRITE;
+                      && dir->naming.exist != PFETCH_DIR_EXIST_OVERWRITE
+                      && dir->durable.max == 0;
 
     if (is_unnamed
         && pf_part_open_unnamed(&file->part, parent, pf_outname_last(path),

@@ -12,7 +12,7 @@
 cd "$srcdir/../src" || exit 99
 
 # The files of the engine that may know libcurl.
-curl_files='url|transfer|conncache|trust|pfetch'
+curl_files='url|transfer|date|conncache|trust|pfetch'
 
 # includes DIR...: "file:line:#include ..." of all sources there.
 includes()
