@@ -154,7 +154,7 @@ static bool decide_failure(struct answer *answer, const struct script *script,
 /* The path with the number after "redirect=hops:" one less, from malloc. */
 static char *next_hop(const char *path, long hops)
 {
-    static const char mark[] = "redirect=hops:";
+    static const char mark[] = "hops"; /* some escape what is around it */
     const char *number = strstr(path, mark);
     size_t size = strlen(path) + 24;
     char *next = malloc(size);
@@ -162,6 +162,7 @@ static char *next_hop(const char *path, long hops)
     if (next == NULL || number == NULL)
         abort();
     number += sizeof mark - 1;
+    number += *number == '%' ? 3 : 1; /* the colon */
     const char *rest = number + strspn(number, "0123456789");
     (void)snprintf(next, size, "%.*s%ld%s", (int)(number - path), path,
                    hops - 1, rest); /* it fits */

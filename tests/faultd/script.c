@@ -407,7 +407,15 @@ static bool parse_segment(struct script *script, char *segment)
 {
     struct text value = {NULL, 0};
     char *equals = strchr(segment, '=');
+    char *escaped = equals == NULL ? strcasestr(segment, "%3d") : NULL;
 
+    if (escaped != NULL) { /* as wget2 sends it */
+        *escaped = '\0';
+        if (find_directive(segment) != NULL)
+            equals = escaped + 2;
+        else
+            *escaped = '%';
+    }
     if (equals != NULL) {
         *equals = '\0';
         value = script_decode(equals + 1);
