@@ -119,7 +119,7 @@ static size_t wait_locked(struct pf_block_pool *pool,
         int64_t abort_at_ms = pf_stop_abort_at_ms(pool->stop);
         bool in_time = pf_cond_wait_until(
             &user->granted, &pool->lock,
-            abort_at_ms == PF_NEVER ? PF_NEVER : abort_at_ms * 1000);
+            abort_at_ms > PF_NEVER / 1000 ? PF_NEVER : abort_at_ms * 1000);
 
         capacity = grant_locked(pool, user, want_large, own);
         if (capacity != 0 || !in_time || pf_stop_is_abort(pool->stop))

@@ -56,6 +56,7 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose,
         slot->is_denied = true;
         return CURL_SOCKET_BAD;
     }
+    slot->has_ipv6 = slot->has_ipv6 || address->family != AF_INET;
     fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
                 address->protocol);
     if (fd < 0) {
@@ -131,6 +132,7 @@ static bool is_quiet(const struct pf_slot *slot)
 int pf_slot_attach(struct pf_slot *slot, CURL *easy)
 {
     slot->local_errno = 0;
+    slot->has_ipv6 = false;
     slot->is_denied = false;
     if (curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket)
         || curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, slot)

@@ -25,6 +25,8 @@ struct pf_slot {
     unsigned socket_count;
     bool is_overfull;           /* a socket did not fit: never kept idle */
     int local_errno;            /* why the last socket could not be made, 0 */
+    bool has_ipv6;              /* a socket of the last transfer was for an
+                                 * address other than IPv4 */
     bool deny_private;          /* set when it is made */
     bool is_denied;             /* a private address was refused last */
     int64_t idle_since_ms;      /* the rest: the cache's, while idle */

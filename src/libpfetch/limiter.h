@@ -23,8 +23,10 @@ void pf_limiter_init(struct pf_limiter *limiter, int64_t bytes_per_s,
 void pf_limiter_fini(struct pf_limiter *limiter);
 
 /* Admits bytes: blocks until those admitted before are through.  Woken by
- * pf_limiter_wake().  False: transfers are to be aborted. */
-bool pf_limiter_admit(struct pf_limiter *limiter, size_t bytes);
+ * pf_limiter_wake().  False: transfers are to be aborted, or deadline_us has
+ * come first; then the bytes do not count. */
+bool pf_limiter_admit(struct pf_limiter *limiter, size_t bytes,
+                      int64_t deadline_us);
 
 /* To be called after the stop word was changed. */
 void pf_limiter_wake(struct pf_limiter *limiter);

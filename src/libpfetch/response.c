@@ -16,6 +16,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { KEPT_BYTES = 1024 };
+
 struct pf_response *pf_response_create(void)
 {
     struct pf_response *response = calloc(1, sizeof(*response));
@@ -57,6 +59,34 @@ void pf_response_unref(struct pf_response *response)
     free_strings(response);
     pf_exchange_free(response->exchange);
     free(response);
+}
+
+static size_t bytes_of(const char *text)
+{
+    return text == NULL ? 0 : strlen(text);
+}
+
+void pf_response_shorten(struct pf_response **response)
+{
+    const struct pf_response *old = *response;
+    struct pf_response *copy;
+
+    if (old == NULL
+        || (old->exchange == NULL
+            && bytes_of(old->etag) + bytes_of(old->last_modified)
+                       + bytes_of(old->content_type)
+                       + bytes_of(old->content_disposition)
+                       + bytes_of(old->retry_after) <= KEPT_BYTES))
+        return;
+    copy = pf_response_create();
+    if (copy == NULL)
+        return; /* it stays as it is */
+    copy->status = old->status;
+    copy->version = old->version;
+    copy->is_complete = old->is_complete;
+    copy->length = old->length;
+    pf_response_unref(*response);
+    *response = copy;
 }
 
 /* A header value: bytes without surrounding blanks. */

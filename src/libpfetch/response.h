@@ -47,6 +47,12 @@ struct pf_response *pf_response_create(void);
 struct pf_response *pf_response_ref(struct pf_response *response);
 void pf_response_unref(struct pf_response *response); /* NULL is allowed */
 
+/* For a job that waits for another attempt, of which there may be many
+ * thousands: where it holds more than 1 KiB of texts, or an exchange,
+ * *response becomes one that says the same without them.  The reference goes
+ * with it. */
+void pf_response_shorten(struct pf_response **response);
+
 /* Takes in one line as it came from the server (with or without its line
  * end; may hold any byte).  The status line after a 1xx answer begins the header
  * anew: what was said before is forgotten, the bytes still count.  Lines after

@@ -257,6 +257,16 @@ static bool is_too_large(const struct pf_transfer *t, int64_t more)
                || pf_body_offset(a) + a->body_bytes + more > max);
 }
 
+/* Waits for the bytes' turn; false: it does not come. */
+static bool admit(struct pf_transfer *t, size_t size)
+{
+    int64_t deadline_us = t->job->deadline_us;
+
+    if (deadline_us != PF_NEVER)
+        deadline_us += t->body->waited_us;
+    return pf_limiter_admit(t->context->limiter, size, deadline_us);
+}
+
 static size_t write_body(struct pf_transfer *t, const char *data, size_t size)
 {
     char text[80];
@@ -270,8 +280,10 @@ static size_t write_body(struct pf_transfer *t, const char *data, size_t size)
     }
     if (!pf_may_fit(t->attempt, (int64_t)size))
         return 0;
-    switch (pf_limiter_admit(t->context->limiter, size)
-                ? pf_body_write(t->body, data, size) : PF_BODY_ABORTED) {
+    if (!admit(t, size) && is_late(t))
+        return 0;
+    switch (is_unwanted(t) ? PF_BODY_ABORTED
+                           : pf_body_write(t->body, data, size)) {
     case PF_BODY_OK:
         break;
     case PF_BODY_ABORTED:
@@ -850,6 +862,19 @@ static void classify_no_memory(struct pf_transfer *t)
         fail_place(t, "out of memory");
 }
 
+/* connect(2) says EADDRNOTAVAIL when all local ports are in use.  (For ::1, also
+ * where there is no IPv6.) */
+static bool is_without_port(const struct pf_transfer *t,
+                            const struct pf_slot *slot)
+{
+    long error = 0;
+
+    return !slot->has_ipv6
+           && curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &error)
+                  == CURLE_OK
+           && error == EADDRNOTAVAIL;
+}
+
 /* What libcurl's codes mean here.  The texts are libcurl's own where they say
  * more than ours could. */
 static void classify(struct pf_transfer *t, CURLcode rc,
@@ -874,6 +899,9 @@ static void classify(struct pf_transfer *t, CURLcode rc,
     case CURLE_COULDNT_CONNECT:
         if (is_shortage(slot->local_errno))
             fail_short_of(t, strerror(slot->local_errno));
+        else if (is_without_port(t, slot))
+            fail(t, PFETCH_CLASS_LOCAL, true,
+                 "no local port is free for another connection");
         else if (slot->is_denied)
             fail(t, PFETCH_CLASS_CONNECT, false,
                  "the address is not public, and such are denied");

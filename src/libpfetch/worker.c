@@ -35,6 +35,10 @@
  * for the resolver that dropped a packet. */
 enum { DNS_RETRIES = 1, DNS_DELAY_MS = 500 };
 
+/* A job keeps the URL it is sent to while it waits.  RFC 9110, section 4.1, asks
+ * for 8,000 bytes at least. */
+enum { REDIRECT_MAX_BYTES = 16 * 1024 };
+
 /* What the attempt says about the host. */
 static struct pf_contact contact_of(struct pf_worker *w,
                                     const struct pf_attempt *a)
@@ -47,8 +51,13 @@ static struct pf_contact contact_of(struct pf_worker *w,
         contact.kind = PF_CONTACT_SHORTAGE;
     if (a->is_stopped || a->why.cls == PFETCH_CLASS_LOCAL || r == NULL)
         return contact;
+    bool was_reached = a->remote_ip[0] != '\0';
+
+    if (a->why.cls == PFETCH_CLASS_PROXY && !was_reached)
+        return contact; /* nothing was heard of the host */
     if (a->why.cls == PFETCH_CLASS_DNS || a->why.cls == PFETCH_CLASS_CONNECT
-        || a->why.cls == PFETCH_CLASS_TLS) {
+        || a->why.cls == PFETCH_CLASS_TLS
+        || (a->why.cls == PFETCH_CLASS_TIMEOUT && !was_reached)) {
         contact.kind = PF_CONTACT_UNREACHABLE;
     } else if (!r->is_complete) {
         contact.kind = PF_CONTACT_BROKEN;
@@ -248,6 +257,12 @@ static int follow(struct pf_worker *w, struct pfetch_job *job,
                            "more than %u redirects", o->max_redirs);
         return PFETCH_EINVAL;
     }
+    if (strlen(a->redirect_url) > REDIRECT_MAX_BYTES) {
+        pfetch_failure_set(&a->why, PFETCH_CLASS_REDIRECT,
+                           "redirected to a URL of more than %d bytes",
+                           (int)REDIRECT_MAX_BYTES);
+        return PFETCH_EINVAL;
+    }
     error = pf_url_parse(a->redirect_url, &url, &why);
     if (error == PFETCH_ENOMEM) {
         a->why = why;
@@ -360,6 +375,7 @@ static void wait_out(struct pf_worker *w, struct pfetch_job *job,
     pf_conncache_close_idle(w->context->transfer->conncache);
     job->attempts--;
     note_attempt(job, a);
+    pf_response_shorten(&job->response);
     pf_job_set_verdict(job, PFETCH_STATUS_FAILED, a->why.cls, a->why.text);
     pf_job_set_url(job, job->home);
     job->hops = 0;
@@ -393,6 +409,7 @@ static void retry(struct pf_worker *w, struct pfetch_job *job,
         keep_for_continuation(w, job, a);
     }
     note_attempt(job, a);
+    pf_response_shorten(&job->response);
     /* Should there be no next attempt, this is the reason. */
     pf_job_set_verdict(job, PFETCH_STATUS_FAILED, a->why.cls, a->why.text);
     /* The next attempt begins where the list said. */

@@ -326,6 +326,7 @@ static bool is_all(const struct pf_block *block)
     return block->offset == 0 && next != NULL
            && next->kind == PF_MSG_VERDICT
            && next == &block->job->verdict
+           && block->response == block->job->response /* of one attempt */
            && block->job->status == PFETCH_STATUS_OK;
 }
 

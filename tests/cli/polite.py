@@ -72,6 +72,20 @@ def bytes_a_second(tmp):
     scenes.limit_rate(tmp, 64, 3, 2, 0.15)
 
 
+@tap.case(timeout=60)
+def limit_rate_and_timeout(tmp):
+    "what waits for its bytes' turn beyond --timeout is given up in time"
+    with scenes.server() as server:
+        done = common.fetch(tmp, "-t", "16", "--limit-rate", "4k", "--timeout",
+                            "2s", "--retries", "0",
+                            lines=[server.url(f"/size=65536/g{i}")
+                                   for i in range(16)])
+        common.check_same(done.status, 1)
+        for record in done.records.values():
+            common.check_failed(record, "timeout")
+        assert done.seconds < 8 * tap.SLOW, done.seconds
+
+
 @tap.case
 def exceptions_for_hosts(tmp):
     "--host: one at a time, another slower, a third without limit, the rest"

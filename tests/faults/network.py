@@ -60,6 +60,56 @@ def refused(batch):
         batch.check_file("x", Expected("ok", size=1000, seed=b"x"))
 
 
+@row("H01", "a host that never accepts is set aside, also by --timeout")
+def never_accepted_in_time(batch):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        fillers = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+            fillers.append(filler)
+        for i in range(40):
+            batch.add(f"http://127.0.0.1:{port}/{i}",
+                      Expected("failed", "timeout"))
+        done = batch.run("--timeout", "500ms", "--retries", "0")
+        said = done.err.decode()
+        assert f"127.0.0.1:{port} is set aside" in said, said
+        for filler in fillers:
+            filler.close()
+
+
+@row("H01", "no local port is free: not the server's fault")
+def no_local_port(batch):
+    harness.need_strace()
+    for i in range(20):
+        batch.add(batch.url(f"/a{i}"), Expected("failed", "local"))
+    done = batch.run(inject=("inject=connect:error=EADDRNOTAVAIL",))
+    batch.check(done, status=1)
+    assert b"set aside" not in done.err and b"given up" not in done.err
+    assert "local port" in done.records[1]["message"], done.records[1]
+
+
+@row("H01", "no local port is free for a moment: all is fetched")
+def no_local_port_for_a_moment(batch):
+    harness.need_strace()
+    batch.good(harness.LINES)
+    done = batch.run(inject=("inject=connect:error=EADDRNOTAVAIL:when=2",))
+    batch.check(done)
+
+
+@row("H08", "a redirect to a URL of 20,000 bytes")
+def long_target(batch):
+    target = batch.url("/" + "b" * 20000)
+    batch.around(batch.url("/redirect=" + target.replace("/", "%2F") + "/x"),
+                 Expected("failed", "redirect", 302))
+    done = batch.run()
+    batch.check(done)
+
+
 @row("H01", "a port whose queue is full: nobody accepts")
 def never_accepted(batch):
     with socket.socket() as listener:

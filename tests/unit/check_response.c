@@ -357,9 +357,47 @@ START_TEST(strong_etags)
 }
 END_TEST
 
+static void read_line(struct pf_response *r, const char *line)
+{
+    ck_assert_int_eq(pf_response_header(r, line, strlen(line)), 0);
+}
+
+/* A job that waits for another attempt kept a header of up to 256 KiB. */
+START_TEST(what_waits_keeps_no_long_texts)
+{
+    char line[8192] = "ETag: \"";
+    struct pf_response *r = pf_response_create(), *before = r;
+
+    read_line(r, "HTTP/1.1 500 x\r\n");
+    read_line(r, "Content-Type: text/plain\r\n");
+    pf_response_shorten(&r);
+    ck_assert_ptr_eq(r, before); /* it is short */
+    memset(line + 7, 'e', 4000);
+    strcpy(line + 4007, "\"\r\n");
+    read_line(r, line);
+    read_line(r, "\r\n");
+    pf_response_ref(r); /* that of a block */
+    pf_response_shorten(&r);
+    ck_assert_ptr_ne(r, before);
+    ck_assert_ptr_nonnull(before->etag);
+    ck_assert_ptr_null(r->etag);
+    ck_assert_ptr_null(r->content_type);
+    ck_assert_int_eq(r->status, 500);
+    ck_assert_int_eq(r->version, 11);
+    ck_assert(r->is_complete);
+    pf_response_unref(before);
+    pf_response_unref(r);
+    r = NULL;
+    pf_response_shorten(&r);
+    ck_assert_ptr_null(r);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("response");
+
+    tcase_add_test(tests, what_waits_keeps_no_long_texts);
 
     tcase_add_test(tests, a_fresh_response_knows_nothing);
     tcase_add_test(tests, the_last_reference_frees);
