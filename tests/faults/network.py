@@ -4,6 +4,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -60,26 +61,30 @@ def refused(batch):
         batch.check_file("x", Expected("ok", size=1000, seed=b"x"))
 
 
-@row("H01", "a host that never accepts is set aside, also by --timeout")
-def never_accepted_in_time(batch):
-    with socket.socket() as listener:
+@contextlib.contextmanager
+def deaf_port():
+    """A port whose queue is full, so that nobody answers."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         port = listener.getsockname()[1]
-        fillers = []
         for _ in range(4):
-            filler = socket.socket()
+            filler = stack.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
-            fillers.append(filler)
+        yield port
+
+
+@row("H01", "a host that never accepts is set aside, also by --timeout")
+def never_accepted_in_time(batch):
+    with deaf_port() as port:
         for i in range(40):
             batch.add(f"http://127.0.0.1:{port}/{i}",
                       Expected("failed", "timeout"))
         done = batch.run("--timeout", "500ms", "--retries", "0")
         said = done.err.decode()
         assert f"127.0.0.1:{port} is set aside" in said, said
-        for filler in fillers:
-            filler.close()
 
 
 @row("H01", "no local port is free: not the server's fault")
@@ -112,16 +117,7 @@ def long_target(batch):
 
 @row("H01", "a port whose queue is full: nobody accepts")
 def never_accepted(batch):
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        port = listener.getsockname()[1]
-        fillers = []
-        for _ in range(4):
-            filler = socket.socket()
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-            fillers.append(filler)
+    with deaf_port() as port:
         batch.around(f"http://127.0.0.1:{port}/x",
                      Expected("failed", "connect"))
         done = batch.run("--connect-timeout", "500ms", "--retries", "0",
@@ -132,8 +128,6 @@ def never_accepted(batch):
         assert record["error"] in ("connect", "timeout"), record
         assert record["ms"]["total"] < 3000 * harness.SLOW, record
         check_same(done.status, 1)
-        for filler in fillers:
-            filler.close()
         batch.rerun(done, lines=lines)
 
 

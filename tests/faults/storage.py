@@ -262,6 +262,16 @@ def file_limit(batch):
     batch.rerun(done)
 
 
+def check_one_failed(batch, done):
+    """One line has failed here, whichever; that depends on timing."""
+    failed = [n for n, r in done.records.items() if r["status"] == "failed"]
+    check_same(len(failed), 1)
+    common.check_failed(done.records[failed[0]], "local")
+    batch.lines[failed[0] - 1] = (batch.lines[failed[0] - 1][0],
+                                  Expected("failed", "local"))
+    batch.check(done)
+
+
 RENAME = "renameat2"
 for _error, _whole in (("EIO", True), ("ENOSPC", True), ("EXDEV", False),
                        ("EPERM", False), ("EDQUOT", True), ("EROFS", True),
@@ -273,15 +283,7 @@ for _error, _whole in (("EIO", True), ("ENOSPC", True), ("EXDEV", False),
         if whole:
             batch.check(done, status=3, early=PLACE)
         else:
-            # Which of the lines it meets depends on timing.
-            failed = [n for n, r in done.records.items()
-                      if r["status"] == "failed"]
-            check_same(len(failed), 1)
-            common.check_failed(done.records[failed[0]], "local")
-            lines = list(batch.lines)
-            batch.lines[failed[0] - 1] = (lines[failed[0] - 1][0],
-                                          Expected("failed", "local"))
-            batch.check(done)
+            check_one_failed(batch, done)
         batch.rerun(done)
 
 
@@ -295,13 +297,7 @@ for _error, _whole in (("EIO", True), ("ENOSPC", True), ("EDQUOT", True),
         if whole:
             batch.check(done, status=3, early=PLACE)
         else:
-            failed = [n for n, r in done.records.items()
-                      if r["status"] == "failed"]
-            check_same(len(failed), 1)
-            common.check_failed(done.records[failed[0]], "local")
-            batch.lines[failed[0] - 1] = (batch.lines[failed[0] - 1][0],
-                                          Expected("failed", "local"))
-            batch.check(done)
+            check_one_failed(batch, done)
         batch.rerun(done)
 
 
