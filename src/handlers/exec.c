@@ -118,7 +118,8 @@ struct exec {
     char last_death[LINE_BYTES];
     char bad_end[LINE_BYTES]; /* of the first that has ended badly when it
                              * should end; "": none */
-    const struct pfetch *run;
+    const struct pfetch *run; /* by start(), before there is any job: the
+                             * writer needs no lock for it, the watcher does */
     bool is_stopped;        /* the run was, and its grace time is over */
     bool is_ending;         /* done() was called */
     bool is_asleep;         /* the watcher sleeps until it is woken */
