@@ -244,24 +244,30 @@ END_TEST
 static void stop_at_begin(struct run *run, struct entry *e, enum event event)
 {
     (void)e;
-    if (event == ON_BEGIN)
-        pfetch_stop(run->pf, PFETCH_GRACE_FOREVER);
+    if (event != ON_BEGIN)
+        return;
+    gate_wait(run->user, 1);
+    pfetch_stop(run->pf, PFETCH_GRACE_FOREVER);
 }
 
 START_TEST(test_what_runs_may_end_in_its_grace_time)
 {
     struct run *run = run_create(2);
     struct entry *running, *late;
+    struct gate added;
 
+    gate_init(&added);
     run->hook = stop_at_begin;
+    run->user = &added;
     run->options.workers = 1;
     /* More bytes than blocks: the transfer cannot end before it has begun. */
     run->options.pool_bytes = 1;
     run_start(run);
-    running = run_add_path(run, &server, "/size=60000/x");
+    running = run_add_path(run, &server, "/size=2000000/x");
     late = run_add_path(run, &server, "/size=10/late");
+    gate_add(&added);
     run_finish(run);
-    expect_body(running, "x", 60000);
+    expect_body(running, "x", 2000000);
     ck_assert_int_eq(late->status, PFETCH_STATUS_NOT_ATTEMPTED);
     ck_assert_int_eq(faultd_hits(&server, "/size=10/late"), 0);
     run_free(run);
