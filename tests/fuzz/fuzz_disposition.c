@@ -6,32 +6,23 @@
  */
 #include "config.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "disposition.h"
+#include "fuzz.h"
 #include "outname.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include <stdlib.h>
+#include <string.h>
 
 static void check_safe(const char *sent)
 {
     char name[PF_NAME_SIZE];
     struct pf_digest digest;
 
-    require(pf_digest_init(&digest) == 0);
-    require(pf_outname_text(&digest, sent, "http://h/x", name) == 0);
+    must(pf_digest_init(&digest) == 0);
+    must(pf_outname_text(&digest, sent, "http://h/x", name) == 0);
     pf_digest_fini(&digest);
-    require(pf_outname_check(name) == NULL); /* fuzz_outname checks that */
-    require(strchr(name, '/') == NULL);
+    must(pf_outname_check(name) == NULL); /* fuzz_outname checks that */
+    must(strchr(name, '/') == NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -40,19 +31,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char name[PF_DISPOSITION_SIZE];
     char again[PF_DISPOSITION_SIZE];
 
-    require(value != NULL);
+    must(value != NULL);
     if (size > 0)
         memcpy(value, data, size);
     value[size] = '\0';
     if (pf_disposition_name(value, name)) {
         size_t len = strnlen(name, sizeof name);
 
-        require(len >= 1 && len < sizeof name);
-        require(pf_outname_is_utf8(name, len));
-        require(strpbrk(name, "/\\") == NULL);
-        require(strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
-        require(pf_disposition_name(value, again));
-        require(strcmp(name, again) == 0);
+        must(len >= 1 && len < sizeof name);
+        must(pf_outname_is_utf8(name, len));
+        must(strpbrk(name, "/\\") == NULL);
+        must(strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
+        must(pf_disposition_name(value, again));
+        must(strcmp(name, again) == 0);
         check_safe(name);
     }
     free(value);

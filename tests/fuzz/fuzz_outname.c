@@ -9,20 +9,11 @@
  */
 #include "config.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "outname.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include <stdlib.h>
+#include <string.h>
 
 /* The code point at *at, which moves on; aborts on invalid UTF-8. */
 static uint32_t next_code(const unsigned char **at)
@@ -34,24 +25,24 @@ static uint32_t next_code(const unsigned char **at)
         *at = s + 1;
         return s[0];
     }
-    require((s[1] & 0xc0) == 0x80);
+    must((s[1] & 0xc0) == 0x80);
     if (s[0] < 0xe0) {
-        require(s[0] >= 0xc2);
+        must(s[0] >= 0xc2);
         *at = s + 2;
         return (uint32_t)(s[0] & 0x1f) << 6 | (s[1] & 0x3f);
     }
-    require((s[2] & 0xc0) == 0x80);
+    must((s[2] & 0xc0) == 0x80);
     if (s[0] < 0xf0) {
         code = (uint32_t)(s[0] & 0x0f) << 12 | (uint32_t)(s[1] & 0x3f) << 6
                | (s[2] & 0x3f);
-        require(code >= 0x800 && (code < 0xd800 || code > 0xdfff));
+        must(code >= 0x800 && (code < 0xd800 || code > 0xdfff));
         *at = s + 3;
         return code;
     }
-    require((s[3] & 0xc0) == 0x80);
+    must((s[3] & 0xc0) == 0x80);
     code = (uint32_t)(s[0] & 0x07) << 18 | (uint32_t)(s[1] & 0x3f) << 12
            | (uint32_t)(s[2] & 0x3f) << 6 | (s[3] & 0x3f);
-    require(s[0] < 0xf5 && code >= 0x10000 && code <= 0x10ffff);
+    must(s[0] < 0xf5 && code >= 0x10000 && code <= 0x10ffff);
     *at = s + 4;
     return code;
 }
@@ -70,16 +61,16 @@ static void check_component(const char *name, size_t len)
     const unsigned char *at = (const unsigned char *)name;
     const unsigned char *end = at + len;
 
-    require(len >= 1 && len <= PF_NAME_MAX);
-    require(name[0] != '.' && name[0] != '-');
+    must(len >= 1 && len <= PF_NAME_MAX);
+    must(name[0] != '.' && name[0] != '-');
     while (at < end)
-        require(is_harmless(next_code(&at)));
-    require(at == end);
+        must(is_harmless(next_code(&at)));
+    must(at == end);
 }
 
 static void check_path(const char *path)
 {
-    require(strlen(path) < PF_PATH_SIZE);
+    must(strlen(path) < PF_PATH_SIZE);
     for (const char *slash; (slash = strchr(path, '/')) != NULL;
          path = slash + 1)
         check_component(path, (size_t)(slash - path));
@@ -91,10 +82,10 @@ static void check_number(struct pf_digest *digest, const char *path,
 {
     char numbered[PF_PATH_SIZE];
 
-    require(pf_outname_number(digest, path, number, url, numbered) == 0);
+    must(pf_outname_number(digest, path, number, url, numbered) == 0);
     check_path(numbered);
-    require(strcmp(numbered, path) != 0);
-    require(pf_outname_number_of(pf_outname_last(numbered)) == number);
+    must(strcmp(numbered, path) != 0);
+    must(pf_outname_number_of(pf_outname_last(numbered)) == number);
 }
 
 static void check_template(struct pf_digest *digest, const char *template,
@@ -103,11 +94,11 @@ static void check_template(struct pf_digest *digest, const char *template,
     char path[PF_PATH_SIZE];
     char again[PF_PATH_SIZE];
 
-    require(pf_outname_expand(digest, template, url, 5, path) == 0);
-    require(strlen(path) < PF_PATH_SIZE - PF_FAN_OUT_SIZE);
+    must(pf_outname_expand(digest, template, url, 5, path) == 0);
+    must(strlen(path) < PF_PATH_SIZE - PF_FAN_OUT_SIZE);
     check_path(path);
-    require(pf_outname_expand(digest, template, url, 5, again) == 0);
-    require(strcmp(path, again) == 0);
+    must(pf_outname_expand(digest, template, url, 5, again) == 0);
+    must(strcmp(path, again) == 0);
     check_number(digest, path, url, 1);
     check_number(digest, path, url, 2147483647);
 }
@@ -122,7 +113,7 @@ static void check_given(struct pf_digest *digest, const char *text)
     if (pf_outname_check(text) == NULL)
         check_path(text);
     if (text[0] != '\0') {
-        require(pf_outname_text(digest, text, "http://h/", name) == 0);
+        must(pf_outname_text(digest, text, "http://h/", name) == 0);
         check_component(name, strlen(name));
     }
 }
@@ -137,15 +128,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char hash[PF_PATH_SIZE];
     struct pf_digest digest;
 
-    require(url != NULL && pf_digest_init(&digest) == 0);
+    must(url != NULL && pf_digest_init(&digest) == 0);
     if (size > 0)
         memcpy(url, data, size);
     url[size] = '\0';
 
     for (size_t i = 0; i < sizeof templates / sizeof templates[0]; i++)
         check_template(&digest, templates[i], url);
-    require(pf_outname_expand(&digest, "{hash}", url, 1, hash) == 0);
-    require(strspn(hash, "0123456789abcdef") == 32 && hash[32] == '\0');
+    must(pf_outname_expand(&digest, "{hash}", url, 1, hash) == 0);
+    must(strspn(hash, "0123456789abcdef") == 32 && hash[32] == '\0');
     check_given(&digest, url);
 
     pf_digest_fini(&digest);

@@ -8,21 +8,12 @@
  */
 #include "config.h"
 
+#include "fuzz.h"
 #include "pattern.h"
 
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { TEXT_MAX = 2000, URLS_MAX = 300 };
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void check_urls(struct pf_pattern *pattern, const char *text)
 {

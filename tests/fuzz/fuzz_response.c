@@ -7,20 +7,11 @@
  */
 #include "config.h"
 
+#include "fuzz.h"
 #include "response.h"
 #include "verdict.h"
 
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* A value is text without blanks around it. */
 static void check_value(const char *value)

@@ -7,20 +7,12 @@
  */
 #include "config.h"
 
+#include "fuzz.h"
 #include "retry.h"
 #include "transfer.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void check_set(const char *list)
 {

@@ -7,22 +7,13 @@
  */
 #include "config.h"
 
+#include "fuzz.h"
 #include "url.h"
 
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { TEXT_MAX = 2000 };
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void check_printable(const char *text)
 {

@@ -6,19 +6,11 @@
  */
 #include "config.h"
 
+#include "fuzz.h"
 #include "words.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* "it's" as 'it'\''s'. */
 static char *quote(char *to, const char *word)
