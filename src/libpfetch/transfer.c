@@ -875,6 +875,19 @@ static bool is_without_port(const struct pf_transfer *t,
            && error == EADDRNOTAVAIL;
 }
 
+/* What a server sends behind an answer may arrive when its connection was
+ * leased again, and then comes before the next answer.  Which bytes those are
+ * cannot be known, but what does not even look like HTTP on a kept connection
+ * says nothing about the request. */
+static bool is_stray(const struct pf_transfer *t)
+{
+    long opened = 1;
+
+    return curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &opened)
+               == CURLE_OK
+           && opened == 0 && t->attempt->response->status == 0;
+}
+
 /* What libcurl's codes mean here.  The texts are libcurl's own where they say
  * more than ours could. */
 static void classify(struct pf_transfer *t, CURLcode rc,
@@ -948,6 +961,10 @@ static void classify(struct pf_transfer *t, CURLcode rc,
         break;
     case CURLE_OUT_OF_MEMORY:
         classify_no_memory(t);
+        break;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* it says so of HTTP/0.9 */
+    case CURLE_WEIRD_SERVER_REPLY:
+        fail(t, PFETCH_CLASS_PROTOCOL, is_stray(t), text);
         break;
     default:
         fail(t, PFETCH_CLASS_PROTOCOL, false, text);

@@ -405,6 +405,10 @@ static bool end_well(struct exchange *x)
         return false;
     if (script->next_end != END_NORMAL) {
         (void)conn_wait_input(conn, NEXT_MS); /* ends the same way if none */
+        if (script->next_junk) {
+            put_junk(conn, 100);
+            conn_flush(conn);
+        }
         conn->ending = script->next_end == END_RESET ? CONN_RESET : CONN_FIN;
         return false;
     }

@@ -216,10 +216,11 @@ static bool set_latejunk(struct script *script, struct text value)
 
 static bool set_nextend(struct script *script, struct text value)
 {
-    static const char *const words[] = {"close", "reset", NULL};
+    static const char *const words[] = {"close", "reset", "junk", NULL};
     int word = read_word(value.data, words);
 
-    script->next_end = word == 0 ? END_FIN : END_RESET;
+    script->next_end = word == 1 ? END_RESET : END_FIN;
+    script->next_junk = word == 2;
     return word >= 0;
 }
 

@@ -57,9 +57,10 @@
  *   closeevery=N      likewise after every N-th response of a connection
  *   junk=N            N bytes that nobody asked for, directly after the body
  *   junk=poison       a complete response that nobody asked for
- *   nextend=close|reset
- *                     FIN or RST, before any byte, to the next request on the
- *                     connection, which is not counted
+ *   nextend=close|reset|junk
+ *                     FIN or RST, before any byte, or 100 bytes of junk and
+ *                     FIN, to the next request on the connection, which is
+ *                     not counted
  *   latejunk=N|poison,MS
  *                     the same after MS of idleness (not when a request comes)
  *
@@ -198,6 +199,7 @@ struct script {
     int64_t junk;
     int64_t latejunk, latejunk_ms;
     enum script_end next_end; /* END_NORMAL: not given */
+    bool next_junk;
 
     bool norange;
     enum range_fault range_fault;

@@ -318,6 +318,12 @@ def the_next_request_ends_a_connection(tmp):
                 assert client.is_silent()
                 client.ask("/y")
                 assert client.rest() == (b"", end), word
+        with Client(server) as client:
+            client.get("/size=7/nextend=junk/x")
+            assert client.is_silent()
+            client.ask("/y")
+            junk, end = client.rest()
+            assert (len(junk), end) == (100, "fin")
         assert server.hits("/y") == 0
 
 

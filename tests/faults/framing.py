@@ -89,6 +89,8 @@ harness.add([
         "/nextend=close/x", "ok", attempts=1),
     Row("A21", "RST to the next request on the connection",
         "/nextend=reset/x", "ok", attempts=1),
+    Row("A21", "bytes of the last answer instead of the next one",
+        "/nextend=junk/x", "ok", attempts=1),
     Row("A22", "Content-Length 2^63", "/length=9223372036854775808/x",
         "protocol"),
     Row("A22", "Content-Length 2^64", "/length=18446744073709551616/x",
