@@ -203,8 +203,10 @@ bool pf_sums_line(const char *text, const char *base, char *line, size_t size,
     used += encode(name, line + used, size - used);
     if (used >= size)
         return false;
+    /* The name is not last: blanks at the end of a line do not count. */
     used += (size_t)snprintf(line + used, size - used,
-                             "\tchecksum=%s:%.*s\tout=%s", sum.digest->name,
-                             (int)sum.digest->digits, sum.hex, name);
+                             "\tout=%s\tchecksum=%s:%.*s", name,
+                             sum.digest->name, (int)sum.digest->digits,
+                             sum.hex);
     return used < size;
 }

@@ -15,7 +15,7 @@
 #include <stddef.h>
 
 /* Turns such a line into one of a list: the URL, which is base, '/' if it
- * lacks one, and the name percent-encoded; and the fields checksum= and out=.
+ * lacks one, and the name percent-encoded; and the fields out= and checksum=.
  * False: *why (static) says what is wrong. */
 bool pf_sums_line(const char *text, const char *base, char *line, size_t size,
                   const char **why);

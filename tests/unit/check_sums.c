@@ -45,61 +45,58 @@ static void refuse(const char *text, const char *what)
 
 START_TEST(lines_of_coreutils)
 {
-    expect(HEX32 "  a", "http://h/a\tchecksum=md5:" HEX32 "\tout=a");
-    expect(HEX40 "  a", "http://h/a\tchecksum=sha1:" HEX40 "\tout=a");
-    expect(HEX64 "  a", "http://h/a\tchecksum=sha256:" HEX64 "\tout=a");
-    expect(HEX128 "  a", "http://h/a\tchecksum=sha512:" HEX128 "\tout=a");
-    expect(HEX32 " *a", "http://h/a\tchecksum=md5:" HEX32 "\tout=a");
-    expect(HEX32 " a", "http://h/a\tchecksum=md5:" HEX32 "\tout=a");
-    expect("  " HEX32 "  a", "http://h/a\tchecksum=md5:" HEX32 "\tout=a");
-    expect(HEX32 "   a ", "http://h/%20a%20\tchecksum=md5:" HEX32
-                          "\tout= a ");
+    expect(HEX32 "  a", "http://h/a\tout=a\tchecksum=md5:" HEX32);
+    expect(HEX40 "  a", "http://h/a\tout=a\tchecksum=sha1:" HEX40);
+    expect(HEX64 "  a", "http://h/a\tout=a\tchecksum=sha256:" HEX64);
+    expect(HEX128 "  a", "http://h/a\tout=a\tchecksum=sha512:" HEX128);
+    expect(HEX32 " *a", "http://h/a\tout=a\tchecksum=md5:" HEX32);
+    expect(HEX32 " a", "http://h/a\tout=a\tchecksum=md5:" HEX32);
+    expect("  " HEX32 "  a", "http://h/a\tout=a\tchecksum=md5:" HEX32);
+    expect(HEX32 "   a ", "http://h/%20a%20\tout= a \tchecksum=md5:" HEX32);
 }
 END_TEST
 
 START_TEST(lines_with_tags)
 {
-    expect("MD5 (a) = " HEX32, "http://h/a\tchecksum=md5:" HEX32 "\tout=a");
+    expect("MD5 (a) = " HEX32, "http://h/a\tout=a\tchecksum=md5:" HEX32);
     expect("SHA256 (a (1).b) = " HEX64,
-           "http://h/a%20%281%29.b\tchecksum=sha256:" HEX64
-           "\tout=a (1).b");
-    expect("SHA1(a)= " HEX40, "http://h/a\tchecksum=sha1:" HEX40 "\tout=a");
+           "http://h/a%20%281%29.b\tout=a (1).b\tchecksum=sha256:" HEX64);
+    expect("SHA1(a)= " HEX40, "http://h/a\tout=a\tchecksum=sha1:" HEX40);
     expect("SHA2-512(a)= " HEX128,
-           "http://h/a\tchecksum=sha512:" HEX128 "\tout=a");
+           "http://h/a\tout=a\tchecksum=sha512:" HEX128);
     expect("sha256 (a)=" HEX64,
-           "http://h/a\tchecksum=sha256:" HEX64 "\tout=a");
+           "http://h/a\tout=a\tchecksum=sha256:" HEX64);
     expect("MD5 (a) = b) = " HEX32,
-           "http://h/a%29%20%3D%20b\tchecksum=md5:" HEX32 "\tout=a) = b");
+           "http://h/a%29%20%3D%20b\tout=a) = b\tchecksum=md5:" HEX32);
 }
 END_TEST
 
 START_TEST(names_become_urls)
 {
-    expect(HEX32 "  ./d//e/./f", "http://h/d/e/f\tchecksum=md5:" HEX32
-                                 "\tout=d/e/f");
+    expect(HEX32 "  ./d//e/./f",
+           "http://h/d/e/f\tout=d/e/f\tchecksum=md5:" HEX32);
     expect(HEX32 "  a%2fb?c#d&e+f", "http://h/a%252fb%3Fc%23d%26e%2Bf"
-                                    "\tchecksum=md5:" HEX32
-                                    "\tout=a%2fb?c#d&e+f");
-    expect(HEX32 "  \xc3\xa4~_-.", "http://h/%C3%A4~_-.\tchecksum=md5:" HEX32
-                                   "\tout=\xc3\xa4~_-.");
-    expect(HEX32 "  ..a/b..", "http://h/..a/b..\tchecksum=md5:" HEX32
-                              "\tout=..a/b..");
+                                    "\tout=a%2fb?c#d&e+f\tchecksum=md5:" HEX32);
+    expect(HEX32 "  \xc3\xa4~_-.",
+           "http://h/%C3%A4~_-.\tout=\xc3\xa4~_-.\tchecksum=md5:" HEX32);
+    expect(HEX32 "  ..a/b..",
+           "http://h/..a/b..\tout=..a/b..\tchecksum=md5:" HEX32);
     expect_from("https://u:p@h:1/d", HEX32 "  a",
-                "https://u:p@h:1/d/a\tchecksum=md5:" HEX32 "\tout=a");
+                "https://u:p@h:1/d/a\tout=a\tchecksum=md5:" HEX32);
     expect_from("https://h", HEX32 "  a",
-                "https://h/a\tchecksum=md5:" HEX32 "\tout=a");
+                "https://h/a\tout=a\tchecksum=md5:" HEX32);
 }
 END_TEST
 
 /* sha256sum puts a backslash before such a line. */
 START_TEST(escaped_names)
 {
-    expect("\\" HEX32 "  a\\\\b", "http://h/a%5Cb\tchecksum=md5:" HEX32
-                                  "\tout=a\\b");
-    expect(HEX32 "  a\\\\b", "http://h/a%5C%5Cb\tchecksum=md5:" HEX32
-                             "\tout=a\\\\b");
-    expect("\\MD5 (a\\\\b) = " HEX32, "http://h/a%5Cb\tchecksum=md5:" HEX32
-                                      "\tout=a\\b");
+    expect("\\" HEX32 "  a\\\\b",
+           "http://h/a%5Cb\tout=a\\b\tchecksum=md5:" HEX32);
+    expect(HEX32 "  a\\\\b",
+           "http://h/a%5C%5Cb\tout=a\\\\b\tchecksum=md5:" HEX32);
+    expect("\\MD5 (a\\\\b) = " HEX32,
+           "http://h/a%5Cb\tout=a\\b\tchecksum=md5:" HEX32);
     refuse("\\" HEX32 "  a\\nb", "control byte");
     refuse("\\" HEX32 "  a\\rb", "control byte");
 }
@@ -154,8 +151,8 @@ START_TEST(long_names)
         bool fits = pf_sums_line(HEX32 "  a b/c", "http://h/", line, size,
                                  &why);
         ck_assert_int_eq(line[size], 'x');
-        ck_assert(fits == (size > strlen("http://h/a%20b/c\tchecksum=md5:"
-                                         HEX32 "\tout=a b/c")));
+        ck_assert(fits == (size > strlen("http://h/a%20b/c\tout=a b/c"
+                                         "\tchecksum=md5:" HEX32)));
         ck_assert(!fits || strlen(line) < size);
     }
 }
