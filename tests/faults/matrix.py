@@ -225,10 +225,6 @@ ELSEWHERE = {
 }
 
 OPEN = {
-    "E13": "needs a file system that forgets what was not forced; the order "
-           "of calls is E11",
-    "E14": "needs a file system that forgets; nothing claims more than the "
-           "manual, which says that recent files may be lost",
     "H14": "this kernel has no netem; resets and stalls are H02 and A01",
     "H19": "a loopback that goes down is a server that goes away: H18",
     "M04": "one libcurl a machine; what depends on its version is named in "

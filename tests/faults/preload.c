@@ -20,6 +20,10 @@
  *   FAULTS_ERRNO=N       this errno; close() closes nevertheless
  *   FAULTS_WRITE=short   a write() to a regular file writes one byte
  *   FAULTS_WRITE=MS      each such write() takes so long
+ *   FAULTS_FORCED=FILE   what a loss of power now would leave is appended there:
+ *                        for an fsync() of a file "file INODE SIZE", for one
+ *                        of a directory "begin INODE", a line "name INODE
+ *                        NAME" for each of its entries, and "end INODE"
  *   FAULTS_THREADS=K     the K-th thread that the chosen ones start, and all
  *                        that follow, cannot be started; with -K only that
  *   FAULTS_DNS=PORT      names that end in .dns.test are answered here, by
@@ -368,7 +372,6 @@ WRAP(ssize_t, lgetxattr,
 WRAP(int, futimens, (int fd, const struct timespec times[2]), (fd, times), -1)
 WRAP(int, unlinkat, (int at, const char *path, int flags), (at, path, flags),
      -1)
-WRAP(int, fsync, (int fd), (fd), -1)
 WRAP(int, fdatasync, (int fd), (fd), -1)
 WRAP(int, sync_file_range, (int fd, off_t at, off_t size, unsigned flags),
      (fd, at, size, flags), -1)
@@ -396,6 +399,55 @@ int close(int fd)
         real = (int (*)(int))dlsym(RTLD_NEXT, "close");
     int result = real(fd);
     return breaks("close", CALLER) ? -1 : result;
+}
+
+/* What is on stable storage now; one fsync() after another. */
+static void note_forced(int fd)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    const char *name = getenv("FAULTS_FORCED");
+    struct stat st;
+    FILE *file;
+
+    if (name == NULL || fstat(fd, &st) != 0)
+        return;
+    (void)pthread_mutex_lock(&lock);
+    if ((file = fopen(name, "ae")) == NULL)
+        abort();
+    if (!S_ISDIR(st.st_mode)) {
+        fprintf(file, "file %ju %jd\n", (uintmax_t)st.st_ino,
+                (intmax_t)st.st_size);
+    } else {
+        char path[64];
+
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        DIR *dir = opendir(path);
+        if (dir == NULL)
+            abort();
+        fprintf(file, "begin %ju\n", (uintmax_t)st.st_ino);
+        for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+            fprintf(file, "name %ju %s\n", (uintmax_t)entry->d_ino,
+                    entry->d_name);
+        fprintf(file, "end %ju\n", (uintmax_t)st.st_ino);
+        closedir(dir);
+    }
+    if (fclose(file) != 0)
+        abort();
+    (void)pthread_mutex_unlock(&lock);
+}
+
+int fsync(int fd)
+{
+    static int (*real)(int);
+
+    if (real == NULL)
+        real = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+    if (breaks("fsync", CALLER))
+        return -1;
+    int result = real(fd);
+    if (result == 0)
+        note_forced(fd);
+    return result;
 }
 
 ssize_t write(int fd, const void *data, size_t size)

@@ -7,6 +7,7 @@ SPDX-License-Identifier: MIT
 import contextlib
 import errno
 import os
+import random
 import shutil
 import subprocess
 import time
@@ -343,7 +344,7 @@ def failing_link(batch):
     harness.need_strace()
     batch.good(harness.LINES)
     done = batch.run(inject=("inject=renameat2:error=ENOSYS",
-                             "inject=linkat:error=EIO:when=3"))
+                             "inject=linkat:error=EIO:when=3+"))
     batch.check(done, status=3, early=PLACE)
     batch.rerun(done)
 
@@ -417,6 +418,131 @@ for _date, _sane in (
         elif sane is False:
             assert before < found < time.time() + 60, found
         batch.rerun(done)
+
+
+# --- a loss of power: what was not forced is gone ------------------------------
+
+def now_forced(batch):
+    """({inode: size}, {inode of a directory: {name: inode}}): all that is
+    there."""
+    sizes, names = {}, {}
+    for place in (batch.tmp, batch.out):
+        if place.exists():
+            names[place.stat().st_ino] = {
+                path.name: path.stat().st_ino for path in place.iterdir()}
+            sizes.update((path.stat().st_ino, path.stat().st_size)
+                         for path in place.iterdir() if path.is_file())
+    return sizes, names
+
+
+def add_forced(sizes, names, log):
+    """What preload.c has noted until the process ended."""
+    reading = None
+    for line in log.read_text().splitlines(True) if log.exists() else ():
+        if not line.endswith("\n"):
+            break
+        word, inode, *rest = line[:-1].split(" ", 2)
+        if word == "file":
+            sizes[int(inode)] = int(rest[0])
+        elif word == "begin":
+            reading = {}
+        elif word == "name":
+            reading[rest[0]] = int(inode)
+        else:
+            names[int(inode)] = reading
+
+
+def lose_power(batch, sizes, names):
+    """Leaves of the output directory and the report what was forced: names as
+    they were when their directory was, files as long as when they were."""
+    kept = batch.tmp / "kept"
+    kept.mkdir()
+    out = batch.out.stat().st_ino if batch.out.exists() else None
+    now = {path.stat().st_ino: path for path in batch.out.iterdir()
+           } if out else {}
+    if batch.out.name in names.get(batch.tmp.stat().st_ino, {}):
+        for name, inode in names.get(out, {}).items():
+            path = now.pop(inode, None)
+            if name not in (".", "..") and path is not None:
+                os.truncate(path, sizes.get(inode, 0))
+                path.rename(kept / name)
+    if out:
+        shutil.rmtree(batch.out)
+    if names.get(out) is not None:
+        kept.rename(batch.out)
+    else:
+        kept.rmdir()
+    if batch.results.exists():
+        here = names.get(batch.results.parent.stat().st_ino, {})
+        if batch.results.name in here:
+            os.truncate(batch.results,
+                        sizes.get(batch.results.stat().st_ino, 0))
+        else:
+            batch.results.unlink()
+
+
+@row("E13", "power is lost at random moments, --durable: what is recorded ok "
+     "is there, and the same command again completes it", timeout=120)
+def power_is_lost(batch):
+    harness.need_preload()
+    chance = random.Random(13)
+    batch.workers = 8
+    many(batch, 1000, 1000)
+    recorded = 0
+    for i in range(20 if tap.full() else 8):
+        log = batch.tmp / f"forced{i}"
+        if i % 2 == 0:
+            shutil.rmtree(batch.out, ignore_errors=True)
+        batch.results.unlink(missing_ok=True)
+        sizes, names = now_forced(batch)
+        with batch.running("--durable", strace=False,
+                           preload={"FAULTS_FORCED": str(log)}) as run:
+            wanted = chance.randrange(1, 1000)
+            while run.process.poll() is None and (
+                    not log.exists()
+                    or log.read_text().count("file ") < wanted):
+                time.sleep(.001)  # between two looks
+            run.kill()
+        add_forced(sizes, names, log)
+        lose_power(batch, sizes, names)
+        for record in common.read_records(batch.results) if (
+                batch.results.exists()) else ():
+            name = record["path"]
+            assert record["status"] in ("ok", "skipped"), record
+            batch.check_file(name, Expected("ok", size=1000,
+                                            seed=name.encode()))
+            recorded += 1
+    print(f"{recorded} records were left")
+    assert recorded > 100, recorded
+    done = batch.run("--durable", strace=False)
+    check_same(done.status, 0)
+    check_same(common.tree(batch.out), sorted(e.path for _, e in batch.lines))
+    for _, expected in batch.lines:
+        batch.check_file(expected.path, expected)
+
+
+@row("E14", "the same without --durable: files that are missing, empty or "
+     "half are no successes, with and without --resume-from")
+def power_is_lost_without_durable(batch):
+    many(batch, 60, 1000)
+    earlier = batch.tmp / "earlier"
+    for more in ((), ("--resume-from", earlier)):
+        shutil.rmtree(batch.out, ignore_errors=True)
+        check_same(batch.run().status, 0)
+        shutil.copy(batch.results, earlier)
+        for i, (_, expected) in enumerate(batch.lines):
+            path = batch.out / expected.path
+            if i % 3 == 0:
+                path.unlink()
+            elif i % 3 == 1:
+                os.truncate(path, i % 2 * 500)
+        batch.server.reset()
+        done = batch.run(*more)
+        check_same(done.status, 0)
+        check_same(batch.server.stats()["requests"], 40)
+        for n, (_, expected) in enumerate(batch.lines, 1):
+            # A file that is not as it was left is not written to.
+            batch.check_file(done.records[n]["path"], expected)
 
 
 if __name__ == "__main__":
