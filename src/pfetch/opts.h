@@ -80,7 +80,8 @@ enum pf_opts_action {
     PF_OPTS_HELP,
     PF_OPTS_HELP_ALL,
     PF_OPTS_VERSION,
-    PF_OPTS_USAGE_ERROR /* `why` holds one line about it */
+    PF_OPTS_USAGE_ERROR /* `why` says what is wrong; it may quote any bytes of
+                         * the command line, which msg.c makes printable */
 };
 
 enum { PF_OPTS_WHY_BYTES = 512 };

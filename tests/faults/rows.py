@@ -4,9 +4,9 @@
 SPDX-License-Identifier: MIT
 
 Run as a test it sees that each row of matrix.py has a test, here or
-elsewhere, or a reason; that what is named exists; and that README.md has the
-table that this makes.  With --table it prints that file, with --write it
-writes it.
+elsewhere, or a reason; that what is named exists; and that HACKING.md has the
+table that this makes.  With --table it prints it, with --write it writes it
+there.
 """
 
 import importlib
@@ -22,27 +22,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 AREAS = ("framing", "bodies", "redirects", "filenames", "continued",
          "storage", "interrupts", "limits", "network", "inputs", "chaos",
          "torture")
+HACKING = HERE.parent.parent / "HACKING.md"
+BEGIN = "<!-- Made by tests/faults/rows.py --write, from here -->\n"
+END = "<!-- to here -->\n"
+PEERS = ("curl -Z", "wget2", "aria2c")
 HEAD = """\
-# The matrix of faults
-
-One fault in a batch of good lines, and then everything that must hold after
-any run: `harness.py` says what. `../faultd/script.h` has the words of the fault
-server, `../faultd/truth.py` what each URL must end as, `preload.c` what stands
-between the program and the C library. A row is a line of data or a function in
-the file of its area; it is tried by its id:
-
-    make -C build/tests check TESTS=faults/framing.py
-    PFETCH=build/src/pfetch/pfetch tests/faults/framing.py A05
-    PFETCH_CHAOS_SEED=7 PFETCH_CHAOS_LINES=3000 ... tests/faults/chaos.py
-
-Each listed test runs in `make check` or, where it is marked by
-`tap.full()`, in `make check-full`; rows that need root, name spaces, mounts or
-strace are skipped with their reason where those are missing.
-
-`rows.py --write` makes this file; as a test it sees that nothing is stale.
-
-| row | | what happens | cases | where |
-|---|---|---|---|---|
+| row | | what happens | pfetch | cases | where | """ + " | ".join(PEERS) + """ |
+|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -62,21 +48,42 @@ def collect():
     return _found
 
 
+def peers():
+    """{id: ["right of asked" for each peer]}, from what peers.py has found: a
+    cell with a text is a fault."""
+    cells = {}
+    for line in (HERE / "PEERS.md").read_text().splitlines():
+        parts = [part.strip() for part in line.split("|")[1:-1]]
+        if len(parts) == 4 + len(PEERS) and parts[0] in matrix.ROWS:
+            cells.setdefault(parts[0], []).append(parts[4:])
+    return {one: [f"{sum(not c[i] for c in asked)} of {len(asked)}"
+                  for i in range(len(PEERS))] for one, asked in cells.items()}
+
+
 def table():
-    found = collect()
+    found, others = collect(), peers()
     lines = []
     for one, (priority, what) in sorted(matrix.ROWS.items()):
         files = found.get(one, {})
         where = [f"`{name}`" for name in files]
         where += [f"`{path}`" + (f" {case.replace('_', ' ')}" if case else "")
                   for path, case in matrix.ELSEWHERE.get(one, ())]
+        holds = "holds" if where else "open"
         if not where:
-            where = ["open: " + matrix.OPEN.get(one, "no reason")]
+            where = [matrix.OPEN.get(one, "no reason")]
         count = sum(files.values())
         text = what.replace("|", "\\|").replace("<", "\\<")
-        lines.append(f"| {one} | {priority} | {text} | {count or ''} | "
-                     + ", ".join(where) + " |")
+        lines.append(f"| {one} | {priority} | {text} | {holds} | "
+                     f"{count or ''} | {', '.join(where)} | "
+                     + " | ".join(others.get(one, [""] * len(PEERS))) + " |")
     return HEAD + "\n".join(lines) + "\n"
+
+
+def written():
+    """HACKING.md in three parts; the second is the table."""
+    before, _, rest = HACKING.read_text().partition(BEGIN)
+    there, _, after = rest.partition(END)
+    return before, there, after
 
 
 @tap.case
@@ -105,8 +112,8 @@ def tests_elsewhere_exist(tmp):
 
 @tap.case
 def the_table_is_not_stale(tmp):
-    assert (HERE / "README.md").read_text() == table(), (
-        "run tests/faults/rows.py --write")
+    assert written()[1] == table(), "run tests/faults/rows.py --write"
+
 
 
 @tap.case
@@ -184,7 +191,8 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--table"]:
         print(table(), end="")
     elif sys.argv[1:] == ["--write"]:
-        (HERE / "README.md").write_text(table())
+        before, _, after = written()
+        HACKING.write_text(before + BEGIN + table() + END + after)
     else:
         collect()
         tap._cases[:] = own

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: MIT
  *
  * The first byte says which; the rest is words, divided by NUL, or a file.
- * What is refused is told in one printable line; what is accepted keeps the
- * bounds that opts.h and pfetch.h name.
+ * What is refused is told, what is accepted keeps the bounds that opts.h and
+ * pfetch.h name.
  */
 #include "config.h"
 
@@ -18,7 +18,6 @@ enum { WORDS_MAX = 40, SIZE_MAX_BYTES = 4000 };
 static void check_refusal(const char *why)
 {
     must(why[0] != '\0' && strlen(why) < PF_OPTS_WHY_BYTES);
-    must(strchr(why, '\n') == NULL);
 }
 
 static void check_opts(const struct pf_opts *opts)
