@@ -18,6 +18,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "utf8.h"
+
 enum { LINE_BYTES_FIRST = 4096 };
 
 /* Makes *buffer hold at least size bytes; its content is lost. */
@@ -33,32 +35,13 @@ static bool reserve(char **buffer, size_t *buffer_size, size_t size)
 
 /* --- text ----------------------------------------------------------------- */
 
-/* The length of the UTF-8 character text begins with (RFC 3629); 0: it
- * begins with none, or with a control character. */
+/* The length of the character text begins with; 0: it begins with none, or
+ * with a control character. */
 static size_t measure_character(const unsigned char *text)
 {
-    unsigned char low = 0x80, high = 0xbf;
-    size_t length;
-
     if (text[0] < 0x80)
         return text[0] >= 0x20 && text[0] != 0x7f;
-    if (text[0] < 0xc2 || text[0] > 0xf4)
-        return 0;
-    length = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-    if (text[0] == 0xe0)
-        low = 0xa0; /* below: overlong */
-    else if (text[0] == 0xed)
-        high = 0x9f; /* above: surrogates */
-    else if (text[0] == 0xf0)
-        low = 0x90; /* below: overlong */
-    else if (text[0] == 0xf4)
-        high = 0x8f; /* above: no characters */
-    if (text[1] < low || text[1] > high)
-        return 0;
-    for (size_t i = 2; i < length; i++)
-        if (text[i] < 0x80 || text[i] > 0xbf)
-            return 0;
-    return length;
+    return pf_utf8_length((const char *)text);
 }
 
 /* text as it may stand in a report: each byte that is no character, or a

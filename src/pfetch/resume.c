@@ -26,8 +26,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "utf8.h"
+
 enum {
     LINE_BYTES_MAX = 1 << 20, /* a longer one is no record of ours */
+    DEPTH = 16,               /* of brackets */
     SEGMENTS = 256,
     GROWTH = 16 /* a segment grows by this part */
 };
@@ -268,10 +271,21 @@ static const char *scan_text(char **at)
         return NULL;
     for (;;) {
         /* By hand: most texts are too short for strcspn(3) to pay. */
-        while ((unsigned char)*in >= 0x20 && *in != '"' && *in != '\\')
+        while ((unsigned char)*in >= 0x20 && (unsigned char)*in < 0x80 &&
+               *in != '"' && *in != '\\')
             *out++ = *in++;
         if (*in == '"')
             break;
+        if ((unsigned char)*in >= 0x80) {
+            size_t length = pf_utf8_length(in);
+
+            if (length == 0)
+                return NULL;
+            memmove(out, in, length);
+            out += length;
+            in += length;
+            continue;
+        }
         if (*in != '\\')
             return NULL; /* a control character, or the end of the line */
         const char *escape = in[1] != '\0' ? strchr(escapes, in[1]) : NULL;
@@ -291,47 +305,102 @@ static const char *scan_text(char **at)
     return begin;
 }
 
-/* Steps over a number or a word, an object or an array, at *at.  Inside of
- * these only brackets and texts are looked at. */
-static bool skip_value(char **at)
+/* Steps over digits; false: there are none. */
+static bool skip_digits(char **at)
 {
-    unsigned depth = 0;
+    size_t length = strspn(*at, "0123456789");
 
-    if (**at == '"')
-        return scan_text(at) != NULL;
-    if (**at != '{' && **at != '[') {
-        size_t length = strspn(*at, "+-.0123456789Eaeflnrstu");
+    *at += length;
+    return length > 0;
+}
 
-        *at += length;
-        return length > 0;
-    }
-    do {
-        *at += strcspn(*at, "\"{}[]");
-        if (**at == '\0')
-            return false;
-        if (**at == '"') {
-            if (scan_text(at) == NULL)
-                return false;
-            continue;
-        }
-        depth += **at == '{' || **at == '[' ? 1 : -1U;
+/* Steps over a number. */
+static bool skip_number(char **at)
+{
+    *at += **at == '-';
+    if (**at == '0')
         (*at)++;
-    } while (depth > 0);
+    else if (!skip_digits(at))
+        return false;
+    if (**at == '.') {
+        (*at)++;
+        if (!skip_digits(at))
+            return false;
+    }
+    if (**at != 'e' && **at != 'E')
+        return true;
+    (*at)++;
+    *at += **at == '+' || **at == '-';
+    return skip_digits(at);
+}
+
+static bool skip_word(char **at, const char *word)
+{
+    size_t length = strlen(word);
+
+    if (strncmp(*at, word, length) != 0)
+        return false;
+    *at += length;
     return true;
 }
 
+/* Reads a key and its colon; *at moves to the value.  NULL: there is none. */
+static const char *scan_key(char **at)
+{
+    *at = skip_blanks(*at);
+    const char *key = scan_text(at);
+
+    if (key == NULL)
+        return NULL;
+    *at = skip_blanks(*at);
+    if (**at != ':')
+        return NULL;
+    *at = skip_blanks(*at + 1);
+    return key;
+}
+
+/* Steps over any value.  A record has one object in another; deeper than
+ * DEPTH is none of ours. */
+static bool skip_value(char **at, unsigned depth)
+{
+    char open = **at, close = open == '{' ? '}' : ']';
+
+    if (open == '"')
+        return scan_text(at) != NULL;
+    if (open == 't' || open == 'f' || open == 'n')
+        return skip_word(at, "true") || skip_word(at, "false") ||
+               skip_word(at, "null");
+    if (open != '{' && open != '[')
+        return skip_number(at);
+    *at = skip_blanks(*at + 1);
+    if (**at != close) {
+        for (;; (*at)++) {
+            if (depth == DEPTH || (open == '{' && scan_key(at) == NULL))
+                return false;
+            *at = skip_blanks(*at);
+            if (!skip_value(at, depth + 1))
+                return false;
+            *at = skip_blanks(*at);
+            if (**at != ',')
+                break;
+        }
+        if (**at != close)
+            return false;
+    }
+    (*at)++;
+    return true;
+}
+
+/* A whole number, not below 0. */
 static bool scan_number(char **at, int64_t *number)
 {
-    char *end;
+    char *begin = *at, *end;
 
-    if (**at < '0' || **at > '9')
+    if (*begin == '-' || !skip_number(at))
         return false;
     errno = 0;
-    *number = strtoll(*at, &end, 10);
-    if (errno != 0 || strchr(",} \t\r", *end) == NULL || *end == '\0')
-        return false;
-    *at = end;
-    return true;
+    *number = strtoll(begin, &end, 10);
+    return errno == 0 && end == *at;
 }
 
 /* Reads the value of a key. */
@@ -349,7 +418,7 @@ static bool scan_value(char **at, const char *key, struct record *record)
     if (strcmp(key, "bytes") == 0)
         return record->bytes < 0 && scan_number(at, &record->bytes);
     if (strcmp(key, "schema") != 0)
-        return skip_value(at);
+        return skip_value(at, 0);
     if (record->schema || !scan_number(at, &number))
         return false;
     record->schema = number == 1;
@@ -365,15 +434,9 @@ static bool scan_record(char *line, struct record *record)
     if (*at != '{')
         return false;
     do {
-        at = skip_blanks(at + 1);
-        const char *key = scan_text(&at);
-        if (key == NULL)
-            return false;
-        at = skip_blanks(at);
-        if (*at != ':')
-            return false;
-        at = skip_blanks(at + 1);
-        if (!scan_value(&at, key, record))
+        at++;
+        const char *key = scan_key(&at);
+        if (key == NULL || !scan_value(&at, key, record))
             return false;
         at = skip_blanks(at);
     } while (*at == ',');
