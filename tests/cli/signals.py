@@ -384,8 +384,18 @@ def killed(tmp):
     with common.server() as server:
         lines = slow_lines(server, (1000, 20))
         with in_the_middle(tmp, server, lines) as process:
-            until(lambda: any(n.startswith(".") for n in tree(tmp / "out")),
-                  "a temporary file")
+            def has_temporary():
+                """Looks while nothing moves, and leaves it so if there is
+                one."""
+                process.send_signal(signal.SIGSTOP)
+                os.waitid(os.P_PID, process.pid,
+                          os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+                if any(n.startswith(".") for n in tree(tmp / "out")):
+                    return True
+                process.send_signal(signal.SIGCONT)
+                return False
+
+            until(has_temporary, "a temporary file")
             process.kill()
             check_same(process.wait(), -signal.SIGKILL)
         there = tree(tmp / "out")
