@@ -881,11 +881,7 @@ static bool is_without_port(const struct pf_transfer *t,
  * says nothing about the request. */
 static bool is_stray(const struct pf_transfer *t)
 {
-    long opened = 1;
-
-    return curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &opened)
-               == CURLE_OK
-           && opened == 0 && t->attempt->response->status == 0;
+    return t->attempt->reused && t->attempt->response->status == 0;
 }
 
 /* What libcurl's codes mean here.  The texts are libcurl's own where they say

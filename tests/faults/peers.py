@@ -189,7 +189,7 @@ HEAD = """\
 
 Made by `peers.py --write`, which says what is asked, and measured with
 {versions}.
-Each line is one row of the matrix (README.md) in a batch of 20 URLs. Empty: all is
+Each line is a row of the matrix (HACKING.md) in a batch of 20 URLs. Empty: all is
 right. "stores N bytes as x": a URL that cannot be had leaves a file under its final
 name, which looks like a download.
 

@@ -9,6 +9,7 @@ import errno
 import os
 import random
 import shutil
+import signal
 import subprocess
 import time
 
@@ -491,18 +492,21 @@ def power_is_lost(batch):
     recorded = 0
     for i in range(20 if tap.full() else 8):
         log = batch.tmp / f"forced{i}"
-        if i % 2 == 0:
+        if i % 3 == 0:
             shutil.rmtree(batch.out, ignore_errors=True)
         batch.results.unlink(missing_ok=True)
         sizes, names = now_forced(batch)
         with batch.running("--durable", strace=False,
                            preload={"FAULTS_FORCED": str(log)}) as run:
-            wanted = chance.randrange(1, 1000)
+            missing = len(batch.lines) - (len(common.tree(batch.out))
+                                          if batch.out.exists() else 0)
+            wanted = chance.randrange(1, max(2, missing * 9 // 10))
             while run.process.poll() is None and (
                     not log.exists()
                     or log.read_text().count("file ") < wanted):
                 time.sleep(.001)  # between two looks
             run.kill()
+        check_same(run.process.returncode, -signal.SIGKILL)
         add_forced(sizes, names, log)
         lose_power(batch, sizes, names)
         for record in common.read_records(batch.results) if (

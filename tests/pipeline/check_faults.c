@@ -240,6 +240,20 @@ START_TEST(test_fault)
 }
 END_TEST
 
+START_TEST(test_no_http_on_a_fresh_connection_is_final)
+{
+    struct run *run = create_run(1);
+    struct entry *e;
+
+    run_start(run);
+    e = run_add_path(run, &server, "/garbage=ssh/a");
+    run_finish(run);
+    expect_failed(e, PFETCH_CLASS_PROTOCOL);
+    ck_assert_uint_eq(e->attempts, 1);
+    run_free(run);
+}
+END_TEST
+
 /* --- certificates --------------------------------------------------------- */
 
 static const struct {
@@ -591,6 +605,7 @@ static Suite *create_suite(void)
     tcase_set_timeout(tls, 60);
     tcase_set_timeout(rest, 60);
     tcase_add_loop_test(faults, test_fault, 0, ROWS);
+    tcase_add_test(faults, test_no_http_on_a_fresh_connection_is_final);
     tcase_add_loop_test(tls,
                         test_a_server_that_proves_nothing_gets_no_request, 0,
                         sizeof(untrusted) / sizeof(untrusted[0]));
