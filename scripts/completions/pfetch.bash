@@ -46,6 +46,10 @@ _pfetch()
         mapfile -t COMPREPLY < <(compgen -W 'sha256 sha512 sha1 md5' \
             -- "$cur")
         return ;;
+    --progress)
+        mapfile -t COMPREPLY < <(compgen -W \
+            'auto bar full plain json none' -- "$cur")
+        return ;;
     --http-version)
         mapfile -t COMPREPLY < <(compgen -W '1.1 2' -- "$cur")
         return ;;
@@ -92,7 +96,8 @@ _pfetch()
         -4 --ipv4 -6 --ipv6 --interface --deny-private --no-deny-private
         --cacert --capath -k --insecure --no-insecure
         --tls-min -E --cert --key
-        --results --failed --resume-from -q --quiet -v --verbose -h --help -V --version
+        --results --failed --resume-from
+        --progress -q --quiet -v --verbose -h --help -V --version
         ' -- "$cur")
 }
 

@@ -673,6 +673,7 @@ struct pfetch_counters {
     uint64_t connections_opened;
     uint64_t connections_reused;    /* transfers on a kept connection */
     uint64_t connections_discarded; /* kept ones found closed or dirty */
+    uint64_t hosts_held;       /* held back now: 429, 503 */
 };
 
 /* Any thread, at any time between create and free; never blocks for long. */
@@ -683,6 +684,29 @@ static inline void pfetch_get_counters(const struct pfetch *pf,
                                        struct pfetch_counters *counters)
 {
     pfetch_get_counters_sized(pf, counters, sizeof(*counters));
+}
+
+/* A transfer that is going on. */
+struct pfetch_transfer {
+    char url[256];      /* of the list, masked as by pfetch_redact() */
+    int64_t elapsed_us; /* since the first attempt at it began */
+    int64_t bytes;      /* of its body, in this attempt */
+};
+
+/* Fills transfers with the `count` that began first, the oldest first, and
+ * returns how many there are of them.  A snapshot like the counters.  Any
+ * thread, at any time between create and free; never blocks for long: it looks
+ * at every worker, so ask a few times a second at most. */
+size_t pfetch_get_transfers_sized(const struct pfetch *pf,
+                                  struct pfetch_transfer *transfers,
+                                  size_t count, size_t size);
+
+static inline size_t pfetch_get_transfers(const struct pfetch *pf,
+                                          struct pfetch_transfer *transfers,
+                                          size_t count)
+{
+    return pfetch_get_transfers_sized(pf, transfers, count,
+                                      sizeof(*transfers));
 }
 
 /* --- helpers ------------------------------------------------------------- */

@@ -79,6 +79,10 @@ static void push_full_block(struct pf_body *body)
 enum pf_body_result pf_body_write(struct pf_body *body, const char *data,
                                   size_t size)
 {
+    int64_t written = atomic_load_explicit(&body->shown_bytes,
+                                           memory_order_relaxed)
+                      + (int64_t)size;
+
     while (size > 0) {
         struct pf_block *block;
         size_t n;
@@ -102,6 +106,7 @@ enum pf_body_result pf_body_write(struct pf_body *body, const char *data,
         if (block->size == block->capacity)
             push_full_block(body);
     }
+    atomic_store_explicit(&body->shown_bytes, written, memory_order_relaxed);
     return PF_BODY_OK;
 }
 

@@ -11,6 +11,8 @@
 #include "checksum.h"
 #include "resultqueue.h"
 
+#include <stdatomic.h>
+
 struct pf_body {
     struct pf_block_pool *pool;     /* set once, as the next two */
     struct pf_resultqueue *results;
@@ -24,6 +26,8 @@ struct pf_body {
     bool is_begun;                  /* a block of this attempt was made */
     int64_t pushed_bytes;           /* handed to the result queue */
     int64_t waited_us;              /* for blocks; set to 0 by the worker */
+    _Atomic int64_t shown_bytes;    /* of this attempt, for who looks on; set
+                                     * to 0 by the worker */
 };
 
 enum pf_body_result {

@@ -491,6 +491,14 @@ static struct pf_urlqueue_limits urlqueue_limits(
     };
 }
 
+/* None of them runs, or ever did. */
+static void free_workers(struct pfetch *pf)
+{
+    for (unsigned i = 0; i < pf->options.workers; i++)
+        pf_mutex_fini(&pf->workers[i].lock);
+    free(pf->workers);
+}
+
 /* The parts without threads, in the order of the fields.  On failure what
  * was made is undone. */
 static int init_parts(struct pfetch *pf)
@@ -508,6 +516,8 @@ static int init_parts(struct pfetch *pf)
     pf->workers = calloc(o->workers, sizeof(*pf->workers));
     if (pf->workers == NULL)
         goto out_pool;
+    for (unsigned i = 0; i < o->workers; i++)
+        pf_mutex_init(&pf->workers[i].lock);
     limits = urlqueue_limits(o);
     if (pf_urlqueue_init(&pf->urls, &limits) != 0)
         goto out_workers;
@@ -520,7 +530,7 @@ static int init_parts(struct pfetch *pf)
 out_urls:
     pf_urlqueue_fini(&pf->urls);
 out_workers:
-    free(pf->workers);
+    free_workers(pf);
 out_pool:
     pf_checksum_methods_fini(&pf->methods);
     pf_limiter_fini(&pf->limiter);
@@ -537,7 +547,7 @@ static void fini_parts(struct pfetch *pf)
     pf_trust_fini(&pf->trust);
     pf_conncache_fini(&pf->conncache);
     pf_urlqueue_fini(&pf->urls);
-    free(pf->workers);
+    free_workers(pf);
     pf_checksum_methods_fini(&pf->methods);
     pf_limiter_fini(&pf->limiter);
     pf_block_pool_fini(&pf->pool);
@@ -950,6 +960,7 @@ enum pfetch_end pfetch_finish(struct pfetch *pf, struct pfetch_failure *why)
 static void get_counters(const struct pfetch *pf, struct pfetch_counters *c)
 {
     const struct pf_stats *s = &pf->stats;
+    size_t delayed, held;
 
     c->workers = pf->worker_count;
     c->added = pf_stat_get(&s->added);
@@ -959,9 +970,11 @@ static void get_counters(const struct pfetch *pf, struct pfetch_counters *c)
                  + pf_stat_get(&s->status[PFETCH_STATUS_PLANNED]);
     c->not_attempted = pf_stat_get(&s->status[PFETCH_STATUS_NOT_ATTEMPTED]);
     c->running = pf_stat_get(&s->running);
-    /* The lock of the queue is taken for this one number. */
-    c->delayed = pf_urlqueue_delayed((struct pf_urlqueue *)(uintptr_t)
-                                     &pf->urls);
+    /* The lock of the queue is taken for these two numbers. */
+    pf_urlqueue_count((struct pf_urlqueue *)(uintptr_t)&pf->urls, &delayed,
+                      &held);
+    c->delayed = delayed;
+    c->hosts_held = held;
     c->retries = pf_stat_get(&s->retries);
     c->redirects = pf_stat_get(&s->redirects);
     c->holds = pf_stat_get(&s->holds);
@@ -980,4 +993,38 @@ void pfetch_get_counters_sized(const struct pfetch *pf,
     get_counters(pf, &all);
     memset(counters, 0, size);
     memcpy(counters, &all, size < sizeof(all) ? size : sizeof(all));
+}
+
+/* Puts a transfer among those that began first, the oldest first; what finds
+ * no place is left out.  Returns how many there are then. */
+static size_t insert_transfer(struct pfetch_transfer *sorted, size_t used,
+                              size_t count,
+                              const struct pfetch_transfer *transfer)
+{
+    size_t at = used;
+
+    while (at > 0 && sorted[at - 1].elapsed_us < transfer->elapsed_us)
+        at--;
+    if (at == count)
+        return used;
+    if (used == count)
+        used--;
+    memmove(&sorted[at + 1], &sorted[at], (used - at) * sizeof(*sorted));
+    sorted[at] = *transfer;
+    return used + 1;
+}
+
+size_t pfetch_get_transfers_sized(const struct pfetch *pf,
+                                  struct pfetch_transfer *transfers,
+                                  size_t count, size_t size)
+{
+    struct pfetch_transfer transfer;
+    size_t used = 0;
+
+    if (count == 0 || size != sizeof(transfer))
+        return 0; /* there is one form of it so far */
+    for (unsigned i = 0; i < pf->worker_count; i++)
+        if (pf_worker_look(&pf->workers[i], &transfer))
+            used = insert_transfer(transfers, used, count, &transfer);
+    return used;
 }

@@ -441,6 +441,8 @@ static void hold_locked(struct pf_urlqueue *queue, struct pf_host *host,
     host->hold_seq++;
     host->hold_until_us = now_us + ms * 1000;
     host->keep_until_us = host->hold_until_us + REMEMBER_US;
+    queue->holds_until_us = later(queue->holds_until_us,
+                                  host->hold_until_us);
     if (contact->is_fewer)
         halve_locked(host);
     else
@@ -1171,12 +1173,21 @@ struct pfetch_job *pf_urlqueue_take_left(struct pf_urlqueue *queue)
     return job;
 }
 
-size_t pf_urlqueue_delayed(struct pf_urlqueue *queue)
+/* A hold ends by the clock, and nothing happens then: so they are counted when
+ * somebody asks, and while there are some. */
+void pf_urlqueue_count(struct pf_urlqueue *queue, size_t *delayed,
+                       size_t *held)
 {
-    size_t delayed;
+    int64_t now_us;
 
     pf_mutex_lock(&queue->lock);
-    delayed = queue->delayed;
+    now_us = clock_us(queue);
+    *delayed = queue->delayed;
+    *held = 0;
+    if (queue->holds_until_us > now_us)
+        for (size_t i = 0; i < queue->hosts.size; i++)
+            for (const struct pf_host *host = queue->hosts.buckets[i];
+                 host != NULL; host = host->chain)
+                *held += host->hold_until_us > now_us;
     pf_mutex_unlock(&queue->lock);
-    return delayed;
 }

@@ -57,6 +57,7 @@ struct pf_urlqueue {
     size_t inside;              /* jobs waiting, delayed or running */
     size_t delayed;             /* jobs in the hosts' heaps, or parked */
     size_t swept;               /* buckets pf_urlqueue_take_left() is through */
+    int64_t holds_until_us;     /* the end of the last hold there is */
     unsigned sleepers;          /* workers waiting on runnable */
     bool has_timekeeper;        /* a worker waits on due */
     int64_t timekeeper_us;      /* until when, or told to look again by then */
@@ -177,7 +178,9 @@ void pf_urlqueue_stop(struct pf_urlqueue *queue);
  * call.  NULL: nothing is left. */
 struct pfetch_job *pf_urlqueue_take_left(struct pf_urlqueue *queue);
 
-/* For pfetch_get_counters(). */
-size_t pf_urlqueue_delayed(struct pf_urlqueue *queue);
+/* For pfetch_get_counters(): jobs that wait for another attempt, and hosts
+ * that are held back. */
+void pf_urlqueue_count(struct pf_urlqueue *queue, size_t *delayed,
+                       size_t *held);
 
 #endif

@@ -518,6 +518,30 @@ static enum pf_verdict judge(struct pf_worker *w, struct pfetch_job *job,
     return pf_judge_checksum(a, job->checksum->text, job->request.checksum);
 }
 
+static void show(struct pf_worker *w, struct pfetch_job *job)
+{
+    pf_mutex_lock(&w->lock);
+    w->running = job;
+    pf_mutex_unlock(&w->lock);
+}
+
+bool pf_worker_look(struct pf_worker *w, struct pfetch_transfer *transfer)
+{
+    bool is_running;
+
+    pf_mutex_lock(&w->lock);
+    is_running = w->running != NULL;
+    if (is_running) {
+        (void)pfetch_redact(w->running->request.url, transfer->url,
+                            sizeof(transfer->url));
+        transfer->elapsed_us = pf_now_us() - w->running->first_us;
+        transfer->bytes = atomic_load_explicit(&w->body.shown_bytes,
+                                               memory_order_relaxed);
+    }
+    pf_mutex_unlock(&w->lock);
+    return is_running;
+}
+
 static void run_job(struct pf_worker *w, struct pfetch_job *job)
 {
     struct pf_attempt attempt;
@@ -537,9 +561,12 @@ static void run_job(struct pf_worker *w, struct pfetch_job *job)
     begin(job, w->context->options->timeout_ms);
     w->body.is_begun = false;
     w->body.waited_us = 0;
+    atomic_store_explicit(&w->body.shown_bytes, 0, memory_order_relaxed);
+    show(w, job);
     pf_stat_add(&w->context->stats->running, 1);
     pf_transfer_perform(w->transfer, job, &attempt);
     pf_stat_sub(&w->context->stats->running, 1);
+    show(w, NULL);
     job->body_offset = 0;
     if (job->deadline_us != PF_NEVER) /* waiting for the handler is free */
         job->deadline_us += w->body.waited_us;

@@ -34,6 +34,13 @@ struct pf_worker {
     struct pf_body body;
     struct pf_transfer *transfer;
     uint64_t random; /* worker only: jitter */
+
+    /* For pfetch_get_transfers().  The job is read by others with the lock
+     * held, so the worker takes it before it begins and before it gives the
+     * job away. */
+    pthread_mutex_t lock;       /* guards the next; made and ended with the
+                                 * array of workers */
+    struct pfetch_job *running; /* NULL: no transfer is going on */
 };
 
 /* Starts the thread.  The worker stays the caller's, at a fixed address,
@@ -45,6 +52,10 @@ int pf_worker_start(struct pf_worker *worker,
 
 /* Waits until the thread has ended: when pf_urlqueue_pop() returns NULL. */
 void pf_worker_join(struct pf_worker *worker);
+
+/* The transfer it is busy with; false: none.  Any thread. */
+bool pf_worker_look(struct pf_worker *worker,
+                    struct pfetch_transfer *transfer);
 
 /* What it still holds: all blocks must have come back to the pool. */
 void pf_worker_fini(struct pf_worker *worker);

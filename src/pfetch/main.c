@@ -57,6 +57,7 @@ struct run {
     int64_t start_ms;
 
     /* Set before the first request is handed over, then read-only. */
+    struct pf_input_options lists; /* before the options are freed */
     struct pf_input *input;
     struct pfetch *pf;
     unsigned workers_asked;
@@ -218,7 +219,7 @@ static int print(enum pf_opts_action action)
 static int open_lists(struct run *run)
 {
     const struct pf_opts *opts = &run->opts;
-    const struct pf_input_options input = {
+    run->lists = (struct pf_input_options){
         .urls = opts->urls.at,
         .lists = opts->lists.at,
         .sums = opts->sums.at,
@@ -232,7 +233,7 @@ static int open_lists(struct run *run)
     if (opts->shard.count > 0)
         pf_msg_detail("shard %u of %u", opts->shard.index,
                       opts->shard.count);
-    if (pf_input_create(&run->input, &input, &why) != 0) {
+    if (pf_input_create(&run->input, &run->lists, &why) != 0) {
         pf_msg_error("%s", why.text);
         return EXIT_USAGE;
     }
@@ -277,14 +278,25 @@ static int load_resume(struct run *run)
     return EXIT_OK;
 }
 
+/* Whether bodies, or a plan, go to standard output. */
+static bool has_bodies_on_stdout(const struct pf_opts *opts)
+{
+    return opts->handler >= PF_OPTS_STDOUT || opts->engine.dry_run ||
+           (opts->archive != NULL && strcmp(opts->archive, "-") == 0);
+}
+
+static bool has_data_on_stdout(const struct pf_opts *opts)
+{
+    return has_bodies_on_stdout(opts) ||
+           (opts->results != NULL && strcmp(opts->results, "-") == 0);
+}
+
 /* Whether bodies, or a plan, go to that file. */
 static bool is_output(const struct pf_opts *opts, const struct stat *file)
 {
-    bool is_stdout = opts->handler >= PF_OPTS_STDOUT || opts->engine.dry_run ||
-                     (opts->archive != NULL && strcmp(opts->archive, "-") == 0);
     struct stat output;
 
-    if (is_stdout ? fstat(STDOUT_FILENO, &output) != 0
+    if (has_bodies_on_stdout(opts) ? fstat(STDOUT_FILENO, &output) != 0
                   : opts->archive == NULL || stat(opts->archive, &output) != 0)
         return false;
     return file->st_dev == output.st_dev && file->st_ino == output.st_ino;
@@ -517,8 +529,11 @@ static int create_downloader(struct run *run, unsigned *workers)
 /* 0, or an errno value: then neither runs. */
 static int start_threads(struct run *run)
 {
-    int error = pf_progress_start(&run->progress, run->pf,
-                                  run->opts.verbosity == PF_QUIET);
+    int error = pf_progress_start(
+        &run->progress, run->pf, &run->lists,
+        (enum pf_progress_mode)run->opts.progress,
+        run->opts.verbosity == PF_QUIET ||
+            (isatty(STDOUT_FILENO) && has_data_on_stdout(&run->opts)));
 
     if (error != 0)
         return error;
@@ -623,6 +638,8 @@ static void feed(struct run *run)
     while ((result == PF_INPUT_LINE || result == PF_INPUT_BAD_LINE) &&
            hand_over(run, result, &why));
     run->unread = result != PF_INPUT_END;
+    if (!run->unread)
+        pf_progress_all_read(&run->progress);
     if (result == PF_INPUT_FAILED) {
         run->broken = true;
         pf_msg_error("%s", why.text);

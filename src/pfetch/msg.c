@@ -6,7 +6,11 @@
  * server may be anywhere in it) and written with one write(2).  While a
  * status line stands on a terminal, a message is preceded, in the same
  * write, by the sequence that wipes it; the status line itself comes back
- * when it is next drawn.  So no lock is needed.
+ * when it is next drawn.  So no lock is needed.  The status may be of several
+ * lines: the cursor rests at the beginning of the first, so that one sequence
+ * wipes them all.  It is written without blocking: a terminal that takes
+ * nothing (stopped by Ctrl-S, or the other end of a dead connection) holds
+ * nobody up.
  *
  * A write that fails is ignored: there is nowhere left to say so, and a
  * closed standard error is no reason to end a download.
@@ -16,9 +20,11 @@
 #include "msg.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -26,17 +32,26 @@
 
 enum {
     TEXT_BYTES = 2048,              /* of one message, before escaping */
-    LINE_BYTES = 4 * TEXT_BYTES + 512 /* after it, with the name */
+    LINE_BYTES = 4 * TEXT_BYTES + 512, /* after it, with the name */
+    STATUS_BYTES = 8192
 };
 
-#define WIPE_LINE "\r\033[K"
+/* From where the cursor rests, at the beginning of the status, on. */
+#define WIPE "\r\033[J"
+#define WIPE_REST "\033[K"  /* of this line */
+#define WIPE_BELOW "\033[J"
 
 /* Set by pf_msg_init() before other threads start, then read-only. */
 static const char *program = "pfetch";
 static enum pf_verbosity verbosity_now = PF_NORMAL;
 
-/* True while a status line may stand on the terminal. */
+/* True while a status may stand on the terminal. */
 static _Atomic bool status_shown;
+
+/* The terminal of standard error, opened once more: O_NONBLOCK belongs to the
+ * open file, which standard error shares with other processes.  Set by
+ * pf_msg_status_begin(), then read-only; open to the end of the process. */
+static int status_fd = -1;
 
 static void write_out(const char *data, size_t size)
 {
@@ -114,8 +129,8 @@ static void say(const char *format, va_list arguments)
 
     (void)vsnprintf(text, sizeof(text), format, arguments);
     if (atomic_load(&status_shown)) {
-        memcpy(line, WIPE_LINE, strlen(WIPE_LINE));
-        used = strlen(WIPE_LINE);
+        memcpy(line, WIPE, strlen(WIPE));
+        used = strlen(WIPE);
     }
     used += pf_msg_escape(program, line + used, 256);
     line[used++] = ':';
@@ -182,22 +197,63 @@ void pf_msg_usage(const char *what)
     write_out(line, (size_t)length);
 }
 
-void pf_msg_status(unsigned columns, const char *text)
-{
-    char line[512];
-    size_t used = strlen(WIPE_LINE);
+/* --- the status line -------------------------------------------------------- */
 
-    memcpy(line, WIPE_LINE, used);
-    size_t length = pf_msg_escape(text, line + used, sizeof(line) - used);
-    /* The text is ASCII, so a byte is a column; the last column stays free,
-     * or the cursor would move to the next line. */
-    used += length < columns ? length : columns > 0 ? columns - 1 : 0;
+bool pf_msg_status_begin(void)
+{
+    const char *term = getenv("TERM");
+
+    if (!isatty(STDERR_FILENO) || term == NULL || *term == '\0' ||
+        strcmp(term, "dumb") == 0)
+        return false;
+    if (status_fd < 0)
+        status_fd = open("/proc/self/fd/2",
+                         O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return status_fd >= 0;
+}
+
+void pf_msg_status(const char *block)
+{
+    char out[STATUS_BYTES];
+    size_t used = 0, below = 0;
+
+    out[used++] = '\r';
+    for (const char *line = block; line != NULL;) {
+        size_t length = strcspn(line, "\n");
+
+        if (used + length + 32 > sizeof(out))
+            break;
+        if (line != block) {
+            out[used++] = '\n';
+            below++;
+        }
+        memcpy(out + used, line, length);
+        used += length;
+        memcpy(out + used, WIPE_REST, strlen(WIPE_REST));
+        used += strlen(WIPE_REST);
+        line = line[length] == '\n' ? line + length + 1 : NULL;
+    }
+    used += (size_t)snprintf(out + used, sizeof(out) - used, WIPE_BELOW);
+    if (below > 0)
+        used += (size_t)snprintf(out + used, sizeof(out) - used,
+                                 "\033[%zuA", below);
+    out[used++] = '\r';
     atomic_store(&status_shown, true);
-    write_out(line, used);
+    /* What a terminal does not take now is out of date later. */
+    (void)!write(status_fd, out, used);
 }
 
 void pf_msg_status_end(void)
 {
     if (atomic_exchange(&status_shown, false))
-        write_out(WIPE_LINE, strlen(WIPE_LINE));
+        (void)!write(status_fd, WIPE, strlen(WIPE));
+}
+
+void pf_msg_line(const char *text)
+{
+    char line[LINE_BYTES];
+    int length = snprintf(line, sizeof(line), "%s\n", text);
+
+    if (length > 0 && (size_t)length < sizeof(line))
+        write_out(line, (size_t)length);
 }

@@ -45,10 +45,17 @@ void pf_msg_detail(const char *format, ...) PF_PRINTF(1, 2);
 /* A usage error: what, and where to find help. */
 void pf_msg_usage(const char *what);
 
-/* A line of ASCII text that stays until the next message or status replaces
- * it, for a terminal of that many columns.  pf_msg_status_end() takes it
- * away. */
-void pf_msg_status(unsigned columns, const char *text);
+/* A line of its own, of printable text, without the program's name. */
+void pf_msg_line(const char *text);
+
+/* A status that stays until the next message or status replaces it: lines of
+ * printable ASCII, each shorter than the terminal is wide, with newlines
+ * between them.  Begin says whether it can be: standard error is a terminal
+ * that knows how to wipe a line.  It never blocks; what the terminal does not
+ * take is dropped.  End takes it away.  Begin on one thread, before the
+ * others. */
+bool pf_msg_status_begin(void);
+void pf_msg_status(const char *block);
 void pf_msg_status_end(void);
 
 /* Makes text safe to print: whatever is not printable in the locale's

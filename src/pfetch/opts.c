@@ -125,6 +125,16 @@ static bool check_plain(struct parser *parser, const char *value);
 static bool check_statuses(struct parser *parser, const char *value);
 static bool check_algo(struct parser *parser, const char *value);
 
+static const struct choice progresses[] = {
+    {"auto", PF_PROGRESS_AUTO},
+    {"bar", PF_PROGRESS_BAR},
+    {"full", PF_PROGRESS_FULL},
+    {"plain", PF_PROGRESS_PLAIN},
+    {"json", PF_PROGRESS_JSON},
+    {"none", PF_PROGRESS_NONE},
+    {NULL, 0},
+};
+
 static const struct choice handlers[] = {
     {"dir", PF_OPTS_DIR},
     {"null", PF_OPTS_NULL},
@@ -455,6 +465,12 @@ static const struct option_spec specs[] = {
      .argument = "FILE", .offset = FIELD(resume_from),
      .help = "skip what an earlier --results FILE records as ok and whose "
              "file still has its size; may be given several times"},
+    {.name = "progress", .kind = KIND_CHOICE, .group = GROUP_REPORTS,
+     .common = true, .argument = "MODE", .preset = "auto",
+     .offset = FIELD(progress), .choices = progresses,
+     .help = "auto (bar on a terminal, else plain), bar, full (bar and the "
+             "oldest transfers), plain (a line now and then), json (each "
+             "second) or none"},
     {.name = "quiet", .letter = 'q', .kind = KIND_SET,
      .group = GROUP_REPORTS, .common = true, .offset = FIELD(verbosity),
      .min = PF_QUIET, .help = "say only what is wrong with the run"},

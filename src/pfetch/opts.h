@@ -14,6 +14,7 @@
 #include "msg.h"
 #include "pfetch.h"
 #include "pfetch_handlers.h"
+#include "progress.h"
 #include "shard.h"
 
 enum pf_opts_handler {
@@ -68,6 +69,7 @@ struct pf_opts {
     const char *failed;      /* NULL: none */
     struct pf_texts resume_from;
     int verbosity;           /* enum pf_verbosity */
+    int progress;            /* enum pf_progress_mode */
     struct pf_texts resolve; /* --resolve */
     char *proxy;             /* heap: engine.proxy */
     char *credentials;       /* heap: "NAME\0PASSWORD"; NULL: none */

@@ -2,17 +2,25 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * On a terminal one line is rewritten each second; elsewhere a line comes
- * every five seconds.  A short run says nothing.  SIGUSR1 asks for a line at
- * once: this thread writes it, so that the signal thread never waits for
- * standard error.  It sleeps on a condition variable, with deadlines of the
- * monotonic clock, and no lock is held while it writes.
+ * It makes a snapshot of the counters, at most five times a second, and has
+ * statusline.c say it: on a terminal in a line that is rewritten, elsewhere in
+ * a line now and then, ever more rarely.  A short run says nothing.  No
+ * download waits for it: it only reads counters, and writes to the terminal
+ * without blocking (msg.c).  SIGUSR1 asks for a line at once: this thread
+ * writes it, so that the signal thread never waits for standard error.  It
+ * sleeps on a condition variable, with deadlines of the monotonic clock, and
+ * no lock is held while it writes.
+ *
+ * Rates are those of the last seconds: each new one counts by its share of
+ * SMOOTH_MS, what was before fades.  When only a few transfers are left and
+ * nothing has ended for a while, the line says what is waited for.
  */
 #include "config.h"
 
 #include "progress.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,66 +31,231 @@
 #include "clock.h"
 #include "figures.h"
 #include "msg.h"
+#include "statusline.h"
 
 enum {
-    PLAIN_INTERVAL_MS = 5000,
-    TERMINAL_INTERVAL_MS = 1000,
+    FIRST_MS = 500, /* before it a bar says nothing */
+    BAR_MS = 200,   /* between two of them */
+    JSON_MS = 1000,
+    PLAIN_MS = 5000, /* twice as long each time */
+    PLAIN_MAX_MS = 60 * 1000,
+    SMOOTH_MS = 3000,
+    TAIL_MS = 1000, /* without an outcome, before the tail is named */
+    TAIL_TRANSFERS = 3,
+    FULL_TRANSFERS = 8,
+    COLUMNS_UNKNOWN = 80,
+    ROWS_UNKNOWN = 24,
+    BLOCK_BYTES = 4096,
     STACK_BYTES = 256 * 1024
 };
 
-static void compose(struct pf_progress *progress, int64_t now_ms, char *text,
-                    size_t size)
-{
-    struct pfetch_counters now;
-    char done[PF_FIGURE_BYTES], added[PF_FIGURE_BYTES];
-    char failed[PF_FIGURE_BYTES], bytes[PF_FIGURE_BYTES];
-    char rate[PF_FIGURE_BYTES], speed[PF_FIGURE_BYTES];
+/* --- what is said --------------------------------------------------------- */
 
-    pfetch_get_counters(progress->pf, &now);
-    uint64_t records = now.ok + now.failed + now.skipped + now.not_attempted;
-    double seconds = (double)(now_ms - progress->last_ms) / 1000;
-    if (seconds < 0.001)
-        seconds = 0.001;
-    uint64_t new_bytes = now.body_bytes > progress->last_bytes
-                             ? now.body_bytes - progress->last_bytes
-                             : 0;
-    (void)snprintf(
-        text, size,
-        "%s done of %s read, %s failed, %u running, %u delayed, %s "
-        "(%s/s, %s/s), %lld s",
-        pf_figure_count(records, done), pf_figure_count(now.added, added),
-        pf_figure_count(now.failed, failed), (unsigned)now.running,
-        (unsigned)now.delayed, pf_figure_size(now.body_bytes, bytes),
-        pf_figure_rate((double)(records - progress->last_done) / seconds,
-                       rate),
-        pf_figure_size((uint64_t)((double)new_bytes / seconds), speed),
-        (long long)((now_ms - progress->start_ms) / 1000));
-    progress->last_ms = now_ms;
-    progress->last_done = records;
-    progress->last_bytes = now.body_bytes;
+static double smooth(double before, double now, double weight)
+{
+    return before + (now - before) * weight;
 }
 
-static unsigned measure_columns(void)
+/* Counts what has come since the last time. */
+static void keep_pace(struct pf_pace *pace, const struct pf_status *status,
+                      int64_t now_ms)
 {
+    double ms = (double)(now_ms - pace->ms);
+    double weight = ms / (SMOOTH_MS + ms);
+
+    if (ms < 1)
+        return;
+    double done = (double)(status->done - pace->done) * 1000 / ms;
+    double bytes = status->bytes < pace->bytes
+                       ? 0
+                       : (double)(status->bytes - pace->bytes) * 1000 / ms;
+    if (!pace->is_begun)
+        weight = 1; /* there is nothing to be faded */
+    pace->files_per_s = smooth(pace->files_per_s, done, weight);
+    pace->bytes_per_s = smooth(pace->bytes_per_s, bytes, weight);
+    pace->ms = now_ms;
+    pace->done = status->done;
+    pace->bytes = status->bytes;
+    pace->is_begun = true;
+}
+
+static void look(struct pf_progress *progress, struct pf_status *status,
+                 int64_t now_ms)
+{
+    struct pfetch_counters now;
+    int64_t total = pf_total_get(&progress->total);
+
+    (void)pthread_mutex_lock(&progress->lock);
+    bool all_read = progress->all_read;
+    (void)pthread_mutex_unlock(&progress->lock);
+    pfetch_get_counters(progress->pf, &now);
+    memset(status, 0, sizeof(*status));
+    status->done = now.ok + now.failed + now.skipped + now.not_attempted;
+    status->added = now.added;
+    status->total_known = all_read || total >= 0;
+    status->total = all_read ? now.added : total >= 0 ? (uint64_t)total : 0;
+    if (status->total_known && status->total < now.added)
+        status->total = now.added; /* the list has grown */
+    status->failed = now.failed;
+    status->running = now.running;
+    status->delayed = now.delayed;
+    status->held = now.hosts_held;
+    status->bytes = now.body_bytes;
+    status->elapsed_ms = now_ms - progress->start_ms;
+    keep_pace(&progress->pace, status, now_ms);
+    status->files_per_s = progress->pace.files_per_s;
+    status->bytes_per_s = progress->pace.bytes_per_s;
+    if (status->done != progress->last_done) {
+        progress->last_done = status->done;
+        progress->last_done_ms = now_ms;
+    }
+}
+
+/* A terminal as it is now. */
+struct screen {
+    unsigned columns, rows;
+};
+
+static struct screen measure_screen(void)
+{
+    struct screen screen = {COLUMNS_UNKNOWN, ROWS_UNKNOWN};
+    const char *text = getenv("COLUMNS");
     struct winsize size;
 
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-        return size.ws_col;
-    return 80;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0) {
+        if (size.ws_col > 0)
+            screen.columns = size.ws_col;
+        if (size.ws_row > 0)
+            screen.rows = size.ws_row;
+    }
+    if (text != NULL && *text != '\0') {
+        char *end;
+        unsigned long columns = strtoul(text, &end, 10);
+
+        if (*end == '\0' && columns > 0 && columns <= 10000)
+            screen.columns = (unsigned)columns;
+    }
+    return screen;
+}
+
+/* Lines that stand below each other. */
+struct block {
+    char text[BLOCK_BYTES];
+    size_t used;
+};
+
+/* Adds text, cut to width. */
+static void add(struct block *block, const char *text, size_t width)
+{
+    size_t length = strnlen(text, width);
+
+    if (block->used + length >= sizeof(block->text))
+        return;
+    memcpy(block->text + block->used, text, length);
+    block->used += length;
+    block->text[block->used] = '\0';
+}
+
+/* "   12 s  3.4 MiB  http://h/x". */
+static void add_transfer(struct block *block,
+                         const struct pfetch_transfer *transfer, size_t width)
+{
+    char text[sizeof(transfer->url) + 64], size[PF_FIGURE_BYTES];
+
+    (void)snprintf(text, sizeof(text), "%7.1f s  %9s  %.*s",
+                   (double)transfer->elapsed_us / 1e6,
+                   pf_figure_size((uint64_t)transfer->bytes, size),
+                   (int)sizeof(transfer->url), transfer->url);
+    add(block, "\n", 1);
+    add(block, text, width);
+}
+
+static void draw_oldest(struct pf_progress *progress, struct block *block,
+                        struct screen screen)
+{
+    struct pfetch_transfer transfers[FULL_TRANSFERS];
+    size_t count = screen.rows > 2 ? screen.rows - 2 : 0;
+
+    if (count > FULL_TRANSFERS)
+        count = FULL_TRANSFERS;
+    count = pfetch_get_transfers(progress->pf, transfers, count);
+    for (size_t i = 0; i < count; i++)
+        add_transfer(block, &transfers[i], screen.columns - 1);
+}
+
+/* The end of a run that hangs on few transfers: what is waited for, and for
+ * how long.  False: that is not how it is. */
+static bool draw_tail(struct pf_progress *progress, struct block *block,
+                      const struct pf_status *status, struct screen screen,
+                      int64_t now_ms)
+{
+    struct pfetch_transfer transfers[TAIL_TRANSFERS];
+    char text[PF_STATUSLINE_BYTES];
+
+    if (!status->total_known || status->done >= status->total ||
+        status->total - status->done > TAIL_TRANSFERS ||
+        now_ms - progress->last_done_ms < TAIL_MS)
+        return false;
+    size_t count = pfetch_get_transfers(progress->pf, transfers,
+                                        TAIL_TRANSFERS);
+    int used = snprintf(text, sizeof(text), "waiting for %" PRIu64 ": ",
+                        status->total - status->done);
+    for (size_t i = 0; i < count && (size_t)used < sizeof(text); i++)
+        used += snprintf(text + used, sizeof(text) - (size_t)used,
+                         "%s%.0f s %s", i > 0 ? ", " : "",
+                         (double)transfers[i].elapsed_us / 1e6,
+                         transfers[i].url);
+    if (status->delayed > 0 && (size_t)used < sizeof(text))
+        (void)snprintf(text + used, sizeof(text) - (size_t)used,
+                       "%s%" PRIu64 " to be tried again",
+                       count > 0 ? ", " : "", status->delayed);
+    add(block, text, screen.columns - 1);
+    return true;
+}
+
+static void draw(struct pf_progress *progress, const struct pf_status *status,
+                 int64_t now_ms)
+{
+    struct screen screen = measure_screen();
+    struct block block = {.used = 0};
+    char text[PF_STATUSLINE_BYTES];
+
+    block.text[0] = '\0';
+    if (progress->mode == PF_PROGRESS_FULL ||
+        !draw_tail(progress, &block, status, screen, now_ms)) {
+        (void)pf_statusline_bar(status, screen.columns, text);
+        add(&block, text, screen.columns - 1);
+    }
+    if (progress->mode == PF_PROGRESS_FULL)
+        draw_oldest(progress, &block, screen);
+    pf_msg_status(block.text);
+}
+
+static bool is_drawn(const struct pf_progress *progress)
+{
+    return progress->mode == PF_PROGRESS_BAR ||
+           progress->mode == PF_PROGRESS_FULL;
 }
 
 static void speak(struct pf_progress *progress, bool asked)
 {
-    char text[512];
+    int64_t now_ms = pf_clock_ms();
+    struct pf_status status;
+    char text[PF_STATUSLINE_BYTES];
 
-    compose(progress, pf_clock_ms(), text, sizeof(text));
-    if (asked)
-        pf_msg_error("%s", text); /* said even when quiet: it was asked for */
-    else if (progress->terminal)
-        pf_msg_status(measure_columns(), text);
-    else
-        pf_msg_note("%s", text);
+    look(progress, &status, now_ms);
+    if (asked || progress->mode == PF_PROGRESS_PLAIN) {
+        (void)pf_statusline_plain(&status, text);
+        pf_msg_error("%s", text); /* also when quiet: it was asked for */
+    } else if (is_drawn(progress)) {
+        draw(progress, &status, now_ms);
+    } else if (progress->mode == PF_PROGRESS_JSON) {
+        (void)pf_statusline_json(&status, text);
+        pf_msg_line(text);
+    }
 }
+
+/* --- the thread ----------------------------------------------------------- */
 
 /* Sleeps until asked, over, or the deadline.  Called and returns with the
  * lock held. */
@@ -93,19 +266,35 @@ static void sleep_locked(struct pf_progress *progress, int64_t deadline_ms)
     int result = 0;
 
     while (!progress->over && !progress->asked && result != ETIMEDOUT)
-        result = progress->periodic
+        result = progress->mode != PF_PROGRESS_NONE
                      ? pthread_cond_timedwait(&progress->changed,
                                               &progress->lock, &deadline)
                      : pthread_cond_wait(&progress->changed, &progress->lock);
 }
 
+static int64_t first_interval_ms(const struct pf_progress *progress)
+{
+    if (is_drawn(progress))
+        return FIRST_MS;
+    return progress->mode == PF_PROGRESS_JSON ? JSON_MS : PLAIN_MS;
+}
+
+static int64_t next_interval_ms(const struct pf_progress *progress,
+                                int64_t interval_ms)
+{
+    if (is_drawn(progress))
+        return BAR_MS;
+    if (progress->mode == PF_PROGRESS_JSON)
+        return JSON_MS;
+    return interval_ms >= PLAIN_MAX_MS / 2 ? PLAIN_MAX_MS : 2 * interval_ms;
+}
+
 static void *run_progress(void *argument)
 {
     struct pf_progress *progress = argument;
-    const int64_t interval_ms =
-        progress->terminal ? TERMINAL_INTERVAL_MS : PLAIN_INTERVAL_MS;
+    int64_t interval_ms = first_interval_ms(progress);
     int64_t next_ms = progress->start_ms + interval_ms;
-    bool over = false;
+    bool over = false, is_counting = false;
 
     while (!over) {
         (void)pthread_mutex_lock(&progress->lock);
@@ -115,22 +304,21 @@ static void *run_progress(void *argument)
         progress->asked = false;
         (void)pthread_mutex_unlock(&progress->lock);
 
-        if (asked || !over)
+        if (!over && !is_counting) { /* a short run does without */
+            is_counting = true;
+            pf_total_start(&progress->total);
+        }
+        bool due = pf_clock_ms() >= next_ms;
+        if (asked || (!over && due))
             speak(progress, asked);
-        while (next_ms <= progress->last_ms)
-            next_ms += interval_ms;
+        if (due) {
+            interval_ms = next_interval_ms(progress, interval_ms);
+            next_ms = pf_clock_ms() + interval_ms;
+        }
     }
+    pf_total_join(&progress->total);
     pf_msg_status_end();
     return NULL;
-}
-
-/* A line can be rewritten on standard error. */
-static bool is_terminal(void)
-{
-    const char *term = getenv("TERM");
-
-    return isatty(STDERR_FILENO) && term != NULL && *term != '\0' &&
-           strcmp(term, "dumb") != 0;
 }
 
 static void init_sync(struct pf_progress *progress)
@@ -146,15 +334,22 @@ static void init_sync(struct pf_progress *progress)
 }
 
 int pf_progress_start(struct pf_progress *progress, const struct pfetch *pf,
-                      bool quiet)
+                      const struct pf_input_options *input,
+                      enum pf_progress_mode mode, bool is_silent)
 {
     pthread_attr_t attributes;
 
     memset(progress, 0, sizeof(*progress));
     progress->pf = pf;
-    progress->periodic = !quiet;
-    progress->terminal = is_terminal();
-    progress->start_ms = progress->last_ms = pf_clock_ms();
+    if (mode == PF_PROGRESS_AUTO)
+        mode = is_silent ? PF_PROGRESS_NONE : PF_PROGRESS_BAR;
+    if ((mode == PF_PROGRESS_BAR || mode == PF_PROGRESS_FULL) &&
+        !pf_msg_status_begin())
+        mode = PF_PROGRESS_PLAIN;
+    progress->mode = mode;
+    progress->start_ms = pf_clock_ms();
+    progress->pace.ms = progress->last_done_ms = progress->start_ms;
+    pf_total_init(&progress->total, input);
     init_sync(progress);
     (void)pthread_attr_init(&attributes);
     (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
@@ -170,6 +365,13 @@ void pf_progress_ask(struct pf_progress *progress)
     (void)pthread_mutex_lock(&progress->lock);
     progress->asked = true;
     (void)pthread_cond_signal(&progress->changed);
+    (void)pthread_mutex_unlock(&progress->lock);
+}
+
+void pf_progress_all_read(struct pf_progress *progress)
+{
+    (void)pthread_mutex_lock(&progress->lock);
+    progress->all_read = true;
     (void)pthread_mutex_unlock(&progress->lock);
 }
 

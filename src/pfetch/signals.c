@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "msg.h"
 
 enum {
     SAVE_MS = 2000, /* after the grace time, to save what there is */
@@ -31,6 +32,7 @@ _Noreturn void pf_signals_die(int signal_number)
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t set;
 
+    pf_msg_status_end(); /* or it would stay on the terminal */
     /* None of these fails for a signal that was waited for. */
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(signal_number, &action, NULL);
