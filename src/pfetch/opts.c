@@ -1645,12 +1645,17 @@ static void print_option(FILE *out, const struct option_spec *spec)
 static void print_options(FILE *out, bool all)
 {
     for (int group = 0; group < GROUP_COUNT; group++) {
-        if (all)
-            fprintf(out, "\n%s:\n", group_titles[group]);
-        for (int i = 0; i < SPEC_COUNT; i++)
-            if (specs[i].group == (enum group)group &&
-                (all || specs[i].common))
-                print_option(out, &specs[i]);
+        bool has_title = false;
+
+        for (int i = 0; i < SPEC_COUNT; i++) {
+            if (specs[i].group != (enum group)group ||
+                !(all || specs[i].common))
+                continue;
+            if (!has_title)
+                fprintf(out, "\n%s:\n", group_titles[group]);
+            has_title = true;
+            print_option(out, &specs[i]);
+        }
     }
 }
 
@@ -1668,8 +1673,8 @@ void pf_opts_print_help(FILE *out, bool all)
             "  make-urls | %s -i - --results log  from a pipe, with records\n"
             "  %s https://example.org/a.tar.gz    one URL, to this "
             "directory\n"
-            "Run the same command again to fetch what is missing.\n%s",
-            name, name, name, name, name, all ? "" : "\nOptions:\n");
+            "Run the same command again to fetch what is missing.\n",
+            name, name, name, name, name);
     print_options(out, all);
     if (all)
         fputs("\nEach option without a value has a --no- form, but for -4, "

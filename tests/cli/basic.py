@@ -358,6 +358,9 @@ def help_and_version(tmp):
     check_same(texts[3].stdout, texts[4].stdout)
     short, full, version = (texts[i].stdout for i in (0, 2, 3))
     assert short.startswith(f"Usage: {NAME} ") and len(full) > len(short)
+    assert len(short.splitlines()) < 60, "no page any more"
+    assert short.index("\nExamples:") < short.index("\nInput:") \
+        < short.index("\nOutput:") < short.index("\nReports:"), short
     assert "--max-redirs" in full and "--max-redirs" not in short
     assert version.startswith("pfetch ") and "libcurl/" in version
     assert all(len(line) < 80 for line in full.splitlines())
