@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -209,7 +210,19 @@ bool pf_msg_status_begin(void)
     if (status_fd < 0)
         status_fd = open("/proc/self/fd/2",
                          O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    return status_fd >= 0;
+    if (status_fd < 0) /* it belongs to who has called su(1), or no /proc */
+        status_fd = STDERR_FILENO;
+    return true;
+}
+
+/* What a terminal does not take now is out of date later. */
+static void write_status(const char *data, size_t size)
+{
+    struct pollfd terminal = {.fd = status_fd, .events = POLLOUT};
+
+    /* Standard error itself may block; not while there is room. */
+    if (status_fd != STDERR_FILENO || poll(&terminal, 1, 0) > 0)
+        (void)!write(status_fd, data, size);
 }
 
 void pf_msg_status(const char *block)
@@ -239,14 +252,13 @@ void pf_msg_status(const char *block)
                                  "\033[%zuA", below);
     out[used++] = '\r';
     atomic_store(&status_shown, true);
-    /* What a terminal does not take now is out of date later. */
-    (void)!write(status_fd, out, used);
+    write_status(out, used);
 }
 
 void pf_msg_status_end(void)
 {
     if (atomic_exchange(&status_shown, false))
-        (void)!write(status_fd, WIPE, strlen(WIPE));
+        write_status(WIPE, strlen(WIPE));
 }
 
 void pf_msg_line(const char *text)

@@ -95,12 +95,13 @@ static int64_t count_list(const struct pf_total *total, const char *name)
         return total->stdin_offset < 0
                    ? -1
                    : count_file(total, STDIN_FILENO, total->stdin_offset);
-    /* Not to wait for a FIFO that has taken the name meanwhile. */
+    /* A FIFO would be opened a second time, and have two readers. */
+    if (stat(name, &status) != 0 || !S_ISREG(status.st_mode))
+        return -1;
     int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return -1;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
-        lines = count_file(total, fd, 0);
+    lines = count_file(total, fd, 0);
     (void)close(fd);
     return lines;
 }

@@ -180,6 +180,80 @@ START_TEST(test_finish_sends_those_who_add_away)
 }
 END_TEST
 
+/* --- looking on ------------------------------------------------------------- */
+
+static void add_path(struct run *run, const char *path)
+{
+    char url[URL_BYTES];
+    struct entry *e = run_next(run, faultd_url(&server, PORT_PLAIN,
+                                               "127.0.0.1", path, url));
+
+    e->is_compared = true;
+    (void)run_put(e);
+}
+
+START_TEST(test_the_oldest_transfers_are_told)
+{
+    struct run *run = run_create(4);
+    struct pfetch_transfer seen[3];
+    struct pfetch_counters counters;
+
+    run->options.workers = 4;
+    run_start(run);
+    ck_assert_uint_eq(pfetch_get_transfers(run->pf, seen, 3), 0);
+    add_path(run, "/size=100000/stall=50000/a");
+    do /* the bytes that come are counted */
+        (void)pfetch_get_transfers(run->pf, seen, 3);
+    while (seen[0].bytes != 50000);
+    add_path(run, "/stall=head/b");
+    faultd_wait_hits(&server, "/stall=head/b", 1);
+    ck_assert_uint_eq(pfetch_get_transfers(run->pf, seen, 3), 2);
+    add_path(run, "/stall=head/c");
+    faultd_wait_hits(&server, "/stall=head/c", 1);
+    add_path(run, "/stall=head/d");
+    faultd_wait_hits(&server, "/stall=head/d", 1);
+    /* Of four the first three, in the order in which they began. */
+    ck_assert_uint_eq(pfetch_get_transfers(run->pf, seen, 3), 3);
+    ck_assert_ptr_nonnull(strstr(seen[0].url, "/stall=50000/a"));
+    ck_assert_ptr_nonnull(strstr(seen[1].url, "/stall=head/b"));
+    ck_assert_ptr_nonnull(strstr(seen[2].url, "/stall=head/c"));
+    ck_assert_int_ge(seen[0].elapsed_us, seen[1].elapsed_us);
+    ck_assert_int_ge(seen[1].elapsed_us, seen[2].elapsed_us);
+    ck_assert_int_eq(seen[1].bytes, 0);
+    ck_assert_uint_eq(pfetch_get_transfers(run->pf, seen, 0), 0);
+    pfetch_get_counters(run->pf, &counters);
+    ck_assert_uint_eq(counters.hosts_held, 0);
+    pfetch_stop(run->pf, 0);
+    /* The first to ask after the end, too. */
+    run->end = pfetch_finish(run->pf, NULL);
+    ck_assert_uint_eq(pfetch_get_transfers(run->pf, seen, 3), 0);
+    pfetch_free(run->pf);
+    run_free(run);
+}
+END_TEST
+
+START_TEST(test_hosts_that_are_held_are_counted)
+{
+    struct run *run = run_create(2);
+    struct pfetch_counters counters;
+    char url[URL_BYTES];
+
+    run->options.retry_max_delay_ms = 100000;
+    run->options.max_retry_after_ms = 100000;
+    run_start(run);
+    add_path(run, "/fail=99:503/retryafter=100/a");
+    (void)run_put(run_next(run, faultd_url(
+        &server, PORT_PLAIN, "127.0.0.2", "/size=1/b", url)));
+    do
+        pfetch_get_counters(run->pf, &counters);
+    while (counters.holds < 1 || counters.ok < 1);
+    ck_assert_uint_eq(counters.hosts_held, 1); /* of two */
+    pfetch_stop(run->pf, 0);
+    run_finish(run);
+    run_free(run);
+}
+END_TEST
+
 /* A place where a worker waits, and how to see that it does. */
 static const struct {
     const char *path;
@@ -514,6 +588,8 @@ static Suite *create_suite(void)
     tcase_add_loop_test(end, test_four_threads_add, 0, SHAPES);
     tcase_add_test(end, test_two_downloaders_at_once);
     tcase_add_loop_test(end, test_sizes, 0, SHAPES);
+    tcase_add_test(end, test_the_oldest_transfers_are_told);
+    tcase_add_test(end, test_hosts_that_are_held_are_counted);
     suite_add_tcase(suite, stop);
     suite_add_tcase(suite, end);
     return suite;
