@@ -5,7 +5,7 @@ SPDX-License-Identifier: MIT
 
 The program is asked which options it has: `--help all` names them, and a
 form --no-X is there if the program takes it.  The manual and the completions
-must have these and no others.  HACKING.md must name each source file, and the
+must have these and no others, and so must the commands in the manual.  HACKING.md must name each source file, and the
 C program in README.md must compile.
 """
 
@@ -124,12 +124,43 @@ def the_manual_states_the_defaults_that_the_help_states(_tmp):
 
 @tap.case
 def options_mentioned_anywhere_in_the_manual_exist(_tmp):
-    text = MANUAL.read_text()
+    # COMPARED WITH is full of options of others; the commands in it are looked
+    # at below.
+    text = re.sub(r"^\.Sh COMPARED WITH\n.*?(?=^\.Sh )", "",
+                  MANUAL.read_text(), flags=re.M | re.S)
+    of_others = {"--array", "--unbuffered"}  # sbatch, jq
     mentioned = {"-" + flag for flag in
                  re.findall(r"\bFl (-[a-z][a-z-]*[a-z])(?![\w-])", text)}
     mentioned |= set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
-    unknown = mentioned - options()
+    unknown = mentioned - options() - of_others
     assert not unknown, " ".join(sorted(unknown))
+
+
+def manual_commands(title):
+    """The commands in the examples of a section: whole lines, continued ones
+    joined, with the text of '...' left out."""
+    section = re.search(rf"^\.Sh {title}\n(.*?)(?=^\.Sh |\Z)",
+                        MANUAL.read_text(), re.M | re.S).group(1)
+    shown = "\n".join(
+        line or block for line, block in
+        re.findall(r"^\.Dl (.*)$|^\.Bd -literal.*?\n(.*?)^\.Ed$", section,
+                   re.M | re.S))
+    for escape, char in ((r"\(aq", "'"), (r"\(dq", '"'), (r"\e", "\\")):
+        shown = shown.replace(escape, char)
+    shown = re.sub(r"'[^']*'", "TEXT", shown.replace("\\\n", " "))
+    return re.findall(r"(?:^|(?<=[\s|;]))pfetch( .*?)(?: [|&<]|;|$)", shown,
+                      re.M)
+
+
+@tap.case
+def the_commands_in_the_manual_use_options_that_exist(_tmp):
+    known = options()
+    for title, least in (("EXAMPLES", 30), ("COMPARED WITH", 25)):
+        found = manual_commands(title)
+        assert len(found) >= least, (title, len(found))
+        for command in found:
+            unknown = words(command) - known
+            assert not unknown, f"{' '.join(sorted(unknown))} in: {command}"
 
 
 @tap.case
