@@ -202,6 +202,7 @@ def checking_links(tmp):
         check_same(records[1]["length"], 70)
         check_same(records[2]["http"], 404)
         check_same(tree(tmp), ["links.jsonl", "list.txt"])
+        check_same({entry["method"] for entry in s.log()}, {"HEAD"})
 
 
 @tap.case
