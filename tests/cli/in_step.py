@@ -3,10 +3,10 @@
 
 SPDX-License-Identifier: MIT
 
-The program is asked which options it has: `--help all` names them, and a
-form --no-X is there if the program takes it.  The manual and the completions
-must have these and no others, and so must the commands in the manual.  HACKING.md must name each source file, and the
-C program in README.md must compile.
+The program is asked which options it has: `--help all` names them, and a form
+--no-X is there if the program takes it. The manual and the completions must
+have these and no others, and so must the commands in the manual. HACKING.md
+must name each source file, and the C program in README.md must compile.
 """
 
 import os
