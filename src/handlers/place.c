@@ -45,7 +45,10 @@ int pf_place_open(const char *dir, bool create, struct pfetch_failure *why)
 
         pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
                            "cannot %s the output directory %s: %s", what, dir,
-                           strerror(error));
+                           error == ENOTDIR
+                               ? "there is a file of that name; -o is for a "
+                                 "directory"
+                               : strerror(error));
         errno = error;
     }
     return fd;

@@ -172,11 +172,24 @@ static int open_lists(struct pf_input *input, const char *const *names,
     return 0;
 }
 
+/* The mistake of the first day: a list without -i before it. */
+static int check_arguments(const char *const *urls,
+                           struct pfetch_failure *why)
+{
+    for (; urls != NULL && *urls != NULL; urls++)
+        if (strstr(*urls, "://") == NULL && access(*urls, F_OK) == 0)
+            return fail_text(why, *urls, "this is a file, not a URL",
+                             "for the URLs in it say -i FILE");
+    return 0;
+}
+
 static int open_all(struct pf_input *input, struct pfetch_failure *why)
 {
     const struct pf_input_options *options = &input->options;
     size_t count = count_names(options->lists) + count_names(options->sums);
 
+    if (check_arguments(options->urls, why) != 0)
+        return -1;
     if (pipe2(input->stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
         return fail_list(why, "stop pipe", "cannot create", errno);
     if (count == 0)
@@ -682,14 +695,17 @@ static enum pf_input_result parse_sum(struct pf_input *input, struct raw *raw,
     return parse_line(&made, line, why);
 }
 
-/* A list whose first line begins so was made for browsers.  This is said
- * once; what follows fails for what it is. */
-static enum pf_input_result refuse_markup(struct raw *raw,
-                                          struct pf_line *line,
-                                          struct pfetch_failure *why)
+/* The first line of a list begins as no list does: for browsers, or as one of
+ * our own reports.  This is said once; what follows fails for what it is. */
+static enum pf_input_result refuse_foreign(struct raw *raw,
+                                           struct pf_line *line,
+                                           struct pfetch_failure *why)
 {
     raw->text[raw->size] = '\0';
     line->url = raw->text;
+    if (raw->text[0] == '{')
+        return refuse(why, "this looks like records; --resume-from reads "
+                           "them, a list is what --failed writes");
     return refuse(why, "this looks like HTML or XML; a list has URLs, one a "
                        "line");
 }
@@ -715,8 +731,8 @@ static bool judge_raw(struct pf_input *input, struct raw *raw,
         return false;
     input->has_text = true;
     line->text = copy_text(input, raw);
-    if (first && raw->text[0] == '<')
-        *result = refuse_markup(raw, line, why);
+    if (first && (raw->text[0] == '<' || raw->text[0] == '{'))
+        *result = refuse_foreign(raw, line, why);
     else if (input->lists[input->list_now].sums)
         *result = parse_sum(input, &whole, line, why); /* blanks and all */
     else
@@ -755,8 +771,6 @@ static enum pf_input_result judge_argument(const char *url,
     }
     if (has_control_byte(url, size) || memchr(url, '\t', size) != NULL)
         return refuse(why, "the argument holds a control byte");
-    if (strstr(url, "://") == NULL && access(url, F_OK) == 0)
-        return refuse(why, "this is a file, and no URL; a list is given by -i");
     line->text = url; /* as a list would have it */
     return PF_INPUT_LINE;
 }

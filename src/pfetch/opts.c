@@ -1230,11 +1230,41 @@ static const struct option_spec *find_spec(int val)
     return NULL;
 }
 
+/* Letters that mean something in programs for the same job, and how that is
+ * said here. */
+static const char *find_habit(int letter)
+{
+    static const struct {
+        char letter;
+        const char *here;
+    } habits[] = {
+        {'c', "what is there is continued anyway"},
+        {'C', "what is there is continued anyway"},
+        {'f', "a status that is an error fails anyway"},
+        {'j', "downloads at once: -t N"},
+        {'L', "redirects are followed anyway"},
+        {'N', "only what has changed: --exist update"},
+        {'O', "a name for a file: out=NAME in a line of the list; a directory: "
+              "-o DIR"},
+        {'P', "a directory: -o DIR; downloads at once: -t N"},
+        {'r', "recursion: not here; --name path makes directories"},
+        {'T', "a time limit: --stall-timeout, --timeout"},
+        {'w', "a pause between requests: --rate, --host-rate"},
+        {'Z', "downloads are parallel anyway; how many: -t N"},
+    };
+
+    for (size_t i = 0; i < sizeof(habits) / sizeof(habits[0]); i++)
+        if (habits[i].letter == letter)
+            return habits[i].here;
+    return NULL;
+}
+
 /* After getopt_long() answered ':' or '?'.  An unknown option is named
  * without what follows a '=': it may be a secret with its name misspelled. */
 static void explain_getopt(int answer, char *const *argv, char *why)
 {
     const struct option_spec *spec = find_spec(optopt);
+    const char *habit = spec == NULL ? find_habit(optopt) : NULL;
 
     if (answer == ':' && spec != NULL)
         (void)snprintf(why, PF_OPTS_WHY_BYTES, "--%s needs a value",
@@ -1243,8 +1273,9 @@ static void explain_getopt(int answer, char *const *argv, char *why)
         (void)snprintf(why, PF_OPTS_WHY_BYTES, "--%s%s takes no value",
                        optopt >= FIRST_NO ? "no-" : "", spec->name);
     else if (optopt != 0)
-        (void)snprintf(why, PF_OPTS_WHY_BYTES, "unknown option '-%c'",
-                       optopt);
+        (void)snprintf(why, PF_OPTS_WHY_BYTES, "unknown option '-%c'%s%s%s",
+                       optopt, habit != NULL ? " (" : "",
+                       habit != NULL ? habit : "", habit != NULL ? ")" : "");
     else
         (void)snprintf(why, PF_OPTS_WHY_BYTES,
                        "unknown or ambiguous option '%.*s'",

@@ -207,6 +207,13 @@ static void say_detail(const struct pfetch_record *record)
                   record->path != NULL ? record->path : "");
 }
 
+/* No run can make it good: the line has to be corrected. */
+static bool is_lists_fault(enum pfetch_class cls)
+{
+    return cls == PFETCH_CLASS_URL || cls == PFETCH_CLASS_SCHEME ||
+           cls == PFETCH_CLASS_NAME;
+}
+
 void pf_summary_add(struct pf_summary *summary,
                     const struct pfetch_record *record, bool verbose)
 {
@@ -230,6 +237,7 @@ void pf_summary_add(struct pf_summary *summary,
             summary->cut_off++;
         else
             tally_failure(summary, record);
+        summary->wrong += is_lists_fault(record->cls);
         if (record->cls != PFETCH_CLASS_STOPPED || verbose)
             say_failure(summary, record, verbose);
         return;
@@ -315,7 +323,7 @@ void pf_summary_say(const struct pf_summary *summary,
     struct sentence sentence = {.used = 0};
     bool left = !ending->enough &&
                 (ending->unread || summary->not_attempted > 0 ||
-                 summary->failed > 0);
+                 summary->failed > summary->wrong);
 
     add_work(&sentence, summary, ending);
     add_count(&sentence, summary->failed - summary->cut_off, "failed");

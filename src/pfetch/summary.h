@@ -33,6 +33,7 @@ struct pf_summary {
     uint64_t planned;
     uint64_t failed;
     uint64_t cut_off;       /* of these, by a stop */
+    uint64_t wrong;         /* of these, because the line is wrong */
     uint64_t skipped;
     uint64_t not_attempted; /* of the lines read */
     uint64_t bytes;         /* of bodies that are ok */

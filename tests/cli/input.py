@@ -453,4 +453,45 @@ def a_page_is_no_list(tmp):
         check_failed(done.records[n], "scheme")
 
 
+@tap.case
+def a_list_without_its_option(tmp):
+    "a file as an argument: status 2, nothing requested, what to say instead"
+    with common.server() as server:
+        common.write_list(tmp / "list.txt", [server.url("/size=1/a")])
+        done = fetch(tmp, server.url("/size=1/b"), tmp / "list.txt")
+        check_same(done.status, 2)
+        assert "list.txt: this is a file, not a URL" in done.err, done.err
+        assert "-i FILE" in done.err, done.err
+        check_same(server.stats()["requests"], 0)
+
+
+@tap.case
+def a_report_given_as_a_list(tmp):
+    "the first line says what it is"
+    done = fetch(tmp, lines=['{"schema":1,"n":1,"url":"http://h/"}'])
+    check_same(done.status, 1)
+    assert "this looks like records; --resume-from" in done.err, done.err
+
+
+@tap.case
+def what_no_other_run_makes_good(tmp):
+    "only lines that are wrong: no advice to run the same command again"
+    done = fetch(tmp, lines=["example.org/x", "ftp://h/y"])
+    check_same(done.status, 1)
+    assert "run the same command" not in done.err, done.err
+    with common.server() as server:
+        done = fetch(tmp, lines=["example.org/x", server.url("/status=404/a")])
+        assert "run the same command again" in done.err, done.err
+
+
+@tap.case
+def an_output_directory_that_is_a_file(tmp):
+    "status 3, and what -o is for"
+    (tmp / "out").write_text("mine")
+    done = fetch(tmp, lines=["http://127.0.0.1:1/a"])
+    check_same(done.status, 3)
+    assert "-o is for a directory" in done.err, done.err
+    check_same((tmp / "out").read_text(), "mine")
+
+
 tap.main()

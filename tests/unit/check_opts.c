@@ -317,7 +317,11 @@ START_TEST(bad_command_lines_are_usage_errors)
            "u");
     REFUSE("unknown or ambiguous option '--usr'", "--usr=me:canary", "u");
     REFUSE("unknown or ambiguous option '--no-threads'", "--no-threads");
-    REFUSE("unknown option '-Z'", "-Z", "u");
+    REFUSE("unknown option '-S'", "-S", "u");
+    REFUSE("unknown option '-Z' (downloads are parallel anyway; how many: "
+           "-t N)", "-Z", "u");
+    REFUSE("unknown option '-P' (a directory: -o DIR; downloads at once: "
+           "-t N)", "-qP", "dir", "u");
     REFUSE("--threads needs a value", "-t");
     REFUSE("--threads needs a value", "--threads");
     REFUSE("--null takes no value", "--null=1", "u");
