@@ -239,6 +239,27 @@ def runs_that_continued_each_other(tmp):
 
 
 @tap.case
+def pauses_are_cut_out(tmp):
+    "a day between two runs does not flatten both; times and rates neither"
+    need_tools()
+    days = ["2026-01-%02dT12:00:%02d.000Z" % (day, second)
+            for day in (1, 2, 4) for second in range(20)]
+    records = [record(n, start=start, ms={"total": 1000.0})
+               for n, start in enumerate(days, 1)]
+    page = page_of(tmp, write(tmp / "r", reversed(records)))
+    assert ("from 2026-01-01 12:00:00 to 2026-01-04 12:00:20 UTC, 1 min 0 s "
+            "and 2 pauses, 3 d 0 h, not counted (1.00 files/s") in page.text, \
+        page.text[:300]
+    assert "since the first start, without pauses" in page.text
+    # A minute is no pause where all lasts an hour.
+    records = [record(n, start="2026-01-01T%02d:%02d:00.000Z" %
+                      (n // 60, n % 60), ms={"total": 1000.0})
+               for n in range(0, 180, 2)]
+    page = page_of(tmp, write(tmp / "r", records))
+    assert "pause" not in page.text, page.text[:300]
+
+
+@tap.case
 def nothing_to_draw(tmp):
     "an empty file, and records without times: a page all the same"
     need_tools()
