@@ -198,11 +198,11 @@ static void join_helper(struct helper *helper)
 
 /* --- turns ---------------------------------------------------------------- */
 
-static size_t count_delayed(struct pf_urlqueue *queue)
+static size_t count_delayed(struct pf_urlqueue *of)
 {
     size_t delayed, held;
 
-    pf_urlqueue_count(queue, &delayed, &held);
+    pf_urlqueue_count(of, &delayed, &held);
     return delayed;
 }
 
