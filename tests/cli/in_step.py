@@ -6,7 +6,8 @@ SPDX-License-Identifier: MIT
 The program is asked which options it has: `--help all` names them, and a form
 --no-X is there if the program takes it. The manual and the completions must
 have these and no others, and so must the commands in the manual. HACKING.md
-must name each source file, and the C program in README.md must compile.
+must name each source file, the C program in README.md must compile, and the
+packages have the version of configure.ac.
 """
 
 import os
@@ -272,6 +273,25 @@ def the_program_in_the_readme_compiles(tmp):
          "-fsyntax-only", "-I", TOP / "src/include", source],
         capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# --- packages -------------------------------------------------------------------
+
+@tap.case
+def the_packages_have_the_version_of_configure_ac(_tmp):
+    def stated(path, pattern):
+        text = (TOP / path).read_text()
+        return re.search(pattern, text, re.M).group(1)
+
+    version = stated("configure.ac", r"^AC_INIT\(\[pfetch\], \[(.*?)\]")
+    found = {path: stated(path, pattern) for path, pattern in (
+        ("NEWS", r"\Apfetch (\S+)"),
+        ("scripts/packaging/debian/changelog", r"\Apfetch \((.*)-[^-]+\)"),
+        ("scripts/packaging/pfetch.spec", r"^Version: +(\S+)"),
+        ("scripts/packaging/pfetch.spec", r"^%changelog\n.* - (.*)-[^-]+$"),
+        ("scripts/packaging/APKBUILD", r"^pkgver=(\S+)"),
+        ("scripts/packaging/PKGBUILD", r"^pkgver=(\S+)"))}
+    assert set(found.values()) == {version}, (version, found)
 
 
 tap.main()
