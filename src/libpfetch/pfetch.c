@@ -1019,12 +1019,13 @@ size_t pfetch_get_transfers_sized(const struct pfetch *pf,
                                   size_t count, size_t size)
 {
     struct pfetch_transfer transfer;
+    int64_t now_us = pf_now_us(); /* one for all, or their order is chance */
     size_t used = 0;
 
     if (count == 0 || size != sizeof(transfer))
         return 0; /* there is one form of it so far */
     for (unsigned i = 0; i < pf->worker_count; i++)
-        if (pf_worker_look(&pf->workers[i], &transfer))
+        if (pf_worker_look(&pf->workers[i], now_us, &transfer))
             used = insert_transfer(transfers, used, count, &transfer);
     return used;
 }

@@ -525,7 +525,8 @@ static void show(struct pf_worker *w, struct pfetch_job *job)
     pf_mutex_unlock(&w->lock);
 }
 
-bool pf_worker_look(struct pf_worker *w, struct pfetch_transfer *transfer)
+bool pf_worker_look(struct pf_worker *w, int64_t now_us,
+                    struct pfetch_transfer *transfer)
 {
     bool is_running;
 
@@ -534,7 +535,9 @@ bool pf_worker_look(struct pf_worker *w, struct pfetch_transfer *transfer)
     if (is_running) {
         (void)pfetch_redact(w->running->request.url, transfer->url,
                             sizeof(transfer->url));
-        transfer->elapsed_us = pf_now_us() - w->running->first_us;
+        transfer->elapsed_us = now_us - w->running->first_us;
+        if (transfer->elapsed_us < 0) /* it has just begun */
+            transfer->elapsed_us = 0;
         transfer->bytes = atomic_load_explicit(&w->body.shown_bytes,
                                                memory_order_relaxed);
     }

@@ -53,8 +53,8 @@ int pf_worker_start(struct pf_worker *worker,
 /* Waits until the thread has ended: when pf_urlqueue_pop() returns NULL. */
 void pf_worker_join(struct pf_worker *worker);
 
-/* The transfer it is busy with; false: none.  Any thread. */
-bool pf_worker_look(struct pf_worker *worker,
+/* The transfer it is busy with at that time; false: none.  Any thread. */
+bool pf_worker_look(struct pf_worker *worker, int64_t now_us,
                     struct pfetch_transfer *transfer);
 
 /* What it still holds: all blocks must have come back to the pool. */

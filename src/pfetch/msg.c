@@ -21,7 +21,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -210,19 +209,17 @@ bool pf_msg_status_begin(void)
     if (status_fd < 0)
         status_fd = open("/proc/self/fd/2",
                          O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (status_fd < 0) /* it belongs to who has called su(1), or no /proc */
-        status_fd = STDERR_FILENO;
-    return true;
+    /* Not to be had where it belongs to who has called su(1). */
+    return status_fd >= 0;
 }
 
-/* What a terminal does not take now is out of date later. */
-static void write_status(const char *data, size_t size)
+/* The shell has given the terminal to somebody else: to a job in the
+ * background it does not belong. */
+static bool is_in_background(void)
 {
-    struct pollfd terminal = {.fd = status_fd, .events = POLLOUT};
+    pid_t group = tcgetpgrp(status_fd); /* fails for one that is not ours */
 
-    /* Standard error itself may block; not while there is room. */
-    if (status_fd != STDERR_FILENO || poll(&terminal, 1, 0) > 0)
-        (void)!write(status_fd, data, size);
+    return group > 0 && group != getpgrp();
 }
 
 void pf_msg_status(const char *block)
@@ -251,14 +248,20 @@ void pf_msg_status(const char *block)
         used += (size_t)snprintf(out + used, sizeof(out) - used,
                                  "\033[%zuA", below);
     out[used++] = '\r';
+    if (is_in_background())
+        return;
     atomic_store(&status_shown, true);
-    write_status(out, used);
+    /* What a terminal does not take now is out of date later. */
+    (void)!write(status_fd, out, used);
 }
 
 void pf_msg_status_end(void)
 {
-    if (atomic_exchange(&status_shown, false))
-        write_status(WIPE, strlen(WIPE));
+    const ssize_t size = (ssize_t)strlen(WIPE);
+
+    /* Should the terminal take nothing, the next message brings it. */
+    if (atomic_load(&status_shown) && write(status_fd, WIPE, (size_t)size) == size)
+        atomic_store(&status_shown, false);
 }
 
 void pf_msg_line(const char *text)

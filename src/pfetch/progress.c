@@ -121,9 +121,11 @@ static struct screen measure_screen(void)
     struct screen screen = {COLUMNS_UNKNOWN, ROWS_UNKNOWN};
     const char *text = getenv("COLUMNS");
     struct winsize size;
+    bool is_known = false;
 
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0) {
-        if (size.ws_col > 0)
+        is_known = size.ws_col > 0;
+        if (is_known)
             screen.columns = size.ws_col;
         if (size.ws_row > 0)
             screen.rows = size.ws_row;
@@ -132,8 +134,10 @@ static struct screen measure_screen(void)
         char *end;
         unsigned long columns = strtoul(text, &end, 10);
 
-        if (*end == '\0' && columns > 0 && columns <= 10000)
-            screen.columns = (unsigned)columns;
+        /* Wider than the terminal is, lines would be two. */
+        if (*end == '\0' && columns > 0 &&
+            (columns < screen.columns || !is_known))
+            screen.columns = columns < 10000 ? (unsigned)columns : 10000;
     }
     return screen;
 }
@@ -198,6 +202,8 @@ static bool draw_tail(struct pf_progress *progress, struct block *block,
         return false;
     size_t count = pfetch_get_transfers(progress->pf, transfers,
                                         TAIL_TRANSFERS);
+    if (count == 0 && status->delayed == 0)
+        return false; /* for a rate, or for the handler */
     int used = snprintf(text, sizeof(text), "waiting for %" PRIu64 ": ",
                         status->total - status->done);
     for (size_t i = 0; i < count && (size_t)used < sizeof(text); i++)
@@ -298,7 +304,8 @@ static void *run_progress(void *argument)
 
     while (!over) {
         (void)pthread_mutex_lock(&progress->lock);
-        sleep_locked(progress, next_ms);
+        sleep_locked(progress, is_counting ? next_ms
+                                           : progress->start_ms + FIRST_MS);
         over = progress->over;
         bool asked = progress->asked;
         progress->asked = false;

@@ -20,7 +20,7 @@
 
 #include "pattern.h"
 
-enum { CHUNK_BYTES = 256 * 1024, STACK_BYTES = CHUNK_BYTES + 128 * 1024 };
+enum { CHUNK_BYTES = 64 * 1024, STACK_BYTES = 256 * 1024 };
 
 /* Where in a line the next byte stands. */
 enum place {

@@ -195,7 +195,7 @@ static void add_path(struct run *run, const char *path)
 START_TEST(test_the_oldest_transfers_are_told)
 {
     struct run *run = run_create(4);
-    struct pfetch_transfer seen[3];
+    struct pfetch_transfer seen[3] = { { .bytes = 0 } };
     struct pfetch_counters counters;
 
     run->options.workers = 4;
