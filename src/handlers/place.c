@@ -46,7 +46,7 @@ int pf_place_open(const char *dir, bool create, struct pfetch_failure *why)
         pfetch_failure_set(why, PFETCH_CLASS_LOCAL,
                            "cannot %s the output directory %s: %s", what, dir,
                            error == ENOTDIR
-                               ? "there is a file of that name; -o is for a "
+                               ? "there is a file of that name, and no "
                                  "directory"
                                : strerror(error));
         errno = error;

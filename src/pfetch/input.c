@@ -176,8 +176,11 @@ static int open_lists(struct pf_input *input, const char *const *names,
 static int check_arguments(const char *const *urls,
                            struct pfetch_failure *why)
 {
+    struct stat status;
+
     for (; urls != NULL && *urls != NULL; urls++)
-        if (strstr(*urls, "://") == NULL && access(*urls, F_OK) == 0)
+        if (strstr(*urls, "://") == NULL && stat(*urls, &status) == 0 &&
+            !S_ISDIR(status.st_mode))
             return fail_text(why, *urls, "this is a file, not a URL",
                              "for the URLs in it say -i FILE");
     return 0;

@@ -48,6 +48,10 @@ static enum pf_verbosity verbosity_now = PF_NORMAL;
 /* True while a status may stand on the terminal. */
 static _Atomic bool status_shown;
 
+/* True once no status is to be shown any more: whoever ends it may not be the
+ * thread that draws it. */
+static _Atomic bool status_over;
+
 /* The terminal of standard error, opened once more: O_NONBLOCK belongs to the
  * open file, which standard error shares with other processes.  Set by
  * pf_msg_status_begin(), then read-only; open to the end of the process. */
@@ -209,6 +213,7 @@ bool pf_msg_status_begin(void)
     if (status_fd < 0)
         status_fd = open("/proc/self/fd/2",
                          O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    atomic_store(&status_over, false);
     /* Not to be had where it belongs to who has called su(1). */
     return status_fd >= 0;
 }
@@ -248,7 +253,7 @@ void pf_msg_status(const char *block)
         used += (size_t)snprintf(out + used, sizeof(out) - used,
                                  "\033[%zuA", below);
     out[used++] = '\r';
-    if (is_in_background())
+    if (atomic_load(&status_over) || is_in_background())
         return;
     atomic_store(&status_shown, true);
     /* What a terminal does not take now is out of date later. */
@@ -259,6 +264,7 @@ void pf_msg_status_end(void)
 {
     const ssize_t size = (ssize_t)strlen(WIPE);
 
+    atomic_store(&status_over, true);
     /* Should the terminal take nothing, the next message brings it. */
     if (atomic_load(&status_shown) && write(status_fd, WIPE, (size_t)size) == size)
         atomic_store(&status_shown, false);

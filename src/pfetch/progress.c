@@ -391,7 +391,7 @@ void pf_progress_join(struct pf_progress *progress)
     (void)pthread_cond_signal(&progress->changed);
     (void)pthread_mutex_unlock(&progress->lock);
     (void)pthread_join(progress->thread, NULL);
-    (void)pthread_mutex_destroy(&progress->lock);
-    (void)pthread_cond_destroy(&progress->changed);
+    /* Lock and condition stay: the signal thread, which ends after this one,
+     * may still ask.  They hold nothing that would have to be given back. */
     progress->running = false;
 }

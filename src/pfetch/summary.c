@@ -207,11 +207,13 @@ static void say_detail(const struct pfetch_record *record)
                   record->path != NULL ? record->path : "");
 }
 
-/* No run can make it good: the line has to be corrected. */
-static bool is_lists_fault(enum pfetch_class cls)
+/* No run can make it good: the line has to be corrected.  After an attempt it
+ * is the fault of a server, as where that redirects to. */
+static bool is_lists_fault(const struct pfetch_record *record)
 {
-    return cls == PFETCH_CLASS_URL || cls == PFETCH_CLASS_SCHEME ||
-           cls == PFETCH_CLASS_NAME;
+    return record->attempts == 0 && (record->cls == PFETCH_CLASS_URL ||
+                                     record->cls == PFETCH_CLASS_SCHEME ||
+                                     record->cls == PFETCH_CLASS_NAME);
 }
 
 void pf_summary_add(struct pf_summary *summary,
@@ -237,7 +239,7 @@ void pf_summary_add(struct pf_summary *summary,
             summary->cut_off++;
         else
             tally_failure(summary, record);
-        summary->wrong += is_lists_fault(record->cls);
+        summary->wrong += is_lists_fault(record);
         if (record->cls != PFETCH_CLASS_STOPPED || verbose)
             say_failure(summary, record, verbose);
         return;

@@ -480,8 +480,10 @@ def what_no_other_run_makes_good(tmp):
     check_same(done.status, 1)
     assert "run the same command" not in done.err, done.err
     with common.server() as server:
-        done = fetch(tmp, lines=["example.org/x", server.url("/status=404/a")])
-        assert "run the same command again" in done.err, done.err
+        for path in ("/status=404/a",  # what a server does may change
+                     "/status=302/header=Location:ftp%3A%2F%2Fh%2Fx/a"):
+            done = fetch(tmp, lines=["example.org/x", server.url(path)])
+            assert "run the same command again" in done.err, done.err
 
 
 @tap.case
@@ -490,7 +492,7 @@ def an_output_directory_that_is_a_file(tmp):
     (tmp / "out").write_text("mine")
     done = fetch(tmp, lines=["http://127.0.0.1:1/a"])
     check_same(done.status, 3)
-    assert "-o is for a directory" in done.err, done.err
+    assert "a file of that name, and no directory" in done.err, done.err
     check_same((tmp / "out").read_text(), "mine")
 
 

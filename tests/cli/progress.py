@@ -247,7 +247,8 @@ def what_fails_and_what_waits(tmp):
     with common.server() as server:
         lines = slow(server, 6, 2500)
         lines += [server.url(f"/status=404/g{i}") for i in range(3)]
-        lines += [server.url(f"/fail=1:500/retryafter=2/size=10/h{i}")
+        lines += [server.url(f"/fail=1:500/retryafter={tap.ms(2000) // 1000}"
+                             f"/size=10/h{i}")
                   for i in range(2)]
         terminal = Terminal(120)
         with terminal.running(tmp, lines=lines) as process:
