@@ -266,7 +266,8 @@ void pf_msg_status_end(void)
 
     atomic_store(&status_over, true);
     /* Should the terminal take nothing, the next message brings it. */
-    if (atomic_load(&status_shown) && write(status_fd, WIPE, (size_t)size) == size)
+    if (atomic_load(&status_shown) &&
+        write(status_fd, WIPE, (size_t)size) == size)
         atomic_store(&status_shown, false);
 }
 
